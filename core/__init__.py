@@ -1,0 +1,1 @@
+"""Shared ground: no neural networks in it. Errors, catalogues, affine arithmetic, rewriting."""

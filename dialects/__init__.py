@@ -1,0 +1,1 @@
+"""The dialects of nnc: graph, te, sched, loop. See docs/layout.md."""

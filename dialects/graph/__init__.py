@@ -1,0 +1,1 @@
+"""graph: which operator. Pure values, ONNX semantics, named symbolic dims."""

@@ -1,0 +1,266 @@
+"""What graph operators share: types with named dims, constants, inference, fused kernels.
+
+%0 = graph.constant dense<[1, -1]> : tensor<2xi64>
+%1 = graph.matmul(%x, %w) : tensor<?x64xf32, #graph.enc<dims = ["batch", 64]>>
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from enum import IntEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    ArrayAttr,
+    BytesAttr,
+    DenseIntOrFPElementsAttr,
+    IntegerAttr,
+    NoneAttr,
+    StringAttr,
+    TensorType,
+    UnrankedTensorType,
+)
+from xdsl.ir import (
+    Attribute,
+    Block,
+    Data,
+    ParametrizedAttribute,
+    Region,
+    SSAValue,
+    TypeAttribute,
+)
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    opt_prop_def,
+    param_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+    var_result_def,
+)
+from xdsl.parser import AttrParser
+from xdsl.printer import Printer
+from xdsl.traits import ConstantLike, IsolatedFromAbove, IsTerminator, Pure
+from xdsl.utils.exceptions import VerifyException
+
+from ...core.dtypes import element_type, numpy_dtype
+from ...core.irtypes import tensor_element, tensor_shape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+INLINE_ELEMENTS = 64
+"""Constants up to this many elements are text; larger ones are weights in a side file."""
+
+
+class Pattern(IntEnum):
+    """How an operator may be fused (NNVM's TOpPattern)."""
+
+    ELEMWISE = 0
+    BROADCAST = 1
+    INJECTIVE = 2
+    COMM_REDUCE = 3
+    OUT_ELEMWISE_FUSABLE = 4
+    OPAQUE = 8
+
+
+@irdl_attr_definition
+class UnknownType(ParametrizedAttribute, TypeAttribute):
+    """The element type of a tensor before `infer-shapes`: `tensor<*x!graph.unknown>`."""
+
+    name = "graph.unknown"
+
+
+@irdl_attr_definition
+class EncodingAttr(ParametrizedAttribute):
+    """What a tensor type cannot say by itself: names of its dims, and its layout.
+
+    `dims` has one entry for each dimension, an integer or a string with an affine expression of
+    named dims ("batch", "2 * seq + 1"); `layout` maps logical to physical indices.
+    """
+
+    name = "graph.enc"
+    dims: ArrayAttr[StringAttr | IntegerAttr] = param_def()
+    layout: AffineMapAttr | NoneAttr = param_def()
+
+
+@irdl_attr_definition
+class WeightAttr(Data["Weight"]):
+    """A large constant, named by the SHA-256 of its content: `#graph.weight<"f0e1...">`."""
+
+    name = "graph.weight"
+
+    @classmethod
+    def parse_parameter(cls, parser: AttrParser) -> Weight:
+        with parser.in_angle_brackets():
+            return Weight(parser.parse_str_literal(), None)
+
+    def print_parameter(self, printer: Printer) -> None:
+        with printer.in_angle_brackets():
+            printer.print_string_literal(self.data.digest)
+
+
+class Weight:
+    """A weight's digest and, once it has been found, its array (read-only, maybe memory mapped).
+
+    Two weights are equal when their digests are. The digest covers dtype, shape and bytes.
+    """
+
+    def __init__(self, digest: str, array: np.ndarray[Any, Any] | None):
+        self.digest = digest
+        self.array = array
+
+    @staticmethod
+    def of(array: np.ndarray[Any, Any]) -> Weight:
+        """The weight with this content."""
+        import numpy as np
+
+        array = np.ascontiguousarray(array)
+        state = sha256(f"{array.dtype.name}{array.shape}".encode())
+        state.update(array.data if array.nbytes else b"")
+        return Weight(state.hexdigest(), array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Weight) and other.digest == self.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+class GraphOp(IRDLOperation):
+    """An operator: pure, one registration of everything the compiler knows of it.
+
+    A subclass declares operands, properties and results after the newest ONNX operator of the same
+    meaning (names in snake case), says its fusion class, and infers its result types. Its NumPy
+    meaning stands in `reference/graph/`, its lowering in `lowering/graph_to_te/`, both by op name.
+    """
+
+    ONNX_NAME: ClassVar[str] = ""
+    PATTERN: ClassVar[Pattern] = Pattern.OPAQUE
+    traits = traits_def(Pure())
+
+    @abstractmethod
+    def infer(self) -> Sequence[Attribute]:
+        """Result types from operand types, properties and constant operands.
+
+        Operands may be unranked or of unknown element type; then as much is returned as is known.
+        Raises: ModelError: the operands do not fit this operator (message without location: the
+            pass adds the ONNX node's name).
+        """
+
+
+@irdl_op_definition
+class ConstantOp(IRDLOperation):
+    """A constant tensor: `dense<...>` up to 64 elements, `#graph.weight<...>` beyond."""
+
+    name = "graph.constant"
+    value = prop_def(DenseIntOrFPElementsAttr | WeightAttr)
+    res = result_def(TensorType)
+    traits = traits_def(Pure(), ConstantLike())
+
+    def __init__(self, value: Attribute, type_: Attribute):
+        super().__init__(properties={"value": value}, result_types=[type_])
+
+    @staticmethod
+    def of(array: np.ndarray[Any, Any]) -> ConstantOp:
+        """A constant with this content (any shape and supported dtype)."""
+        import numpy as np
+
+        type_ = TensorType(element_type(array.dtype), array.shape)
+        if array.size > INLINE_ELEMENTS:
+            return ConstantOp(WeightAttr(Weight.of(array)), type_)
+        data = array.astype(np.uint8) if array.dtype == bool else np.ascontiguousarray(array)
+        dense_type = cast("TensorType[Any]", type_)
+        return ConstantOp(DenseIntOrFPElementsAttr(dense_type, BytesAttr(data.tobytes())), type_)
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The content, read-only.
+
+        Raises: VerifyException: a weight whose side file has not been loaded.
+        """
+        import numpy as np
+
+        dtype = numpy_dtype(tensor_element(self.res.type))
+        shape = tensor_shape(self.res.type)
+        if isinstance(self.value, WeightAttr):
+            if self.value.data.array is None:
+                raise VerifyException(f"weight {self.value.data.digest[:12]} has not been loaded")
+            return self.value.data.array
+        raw = np.frombuffer(self.value.data.data, dtype)
+        return raw.reshape(shape) if raw.size != 1 else np.broadcast_to(raw[0], shape)
+
+
+def constant_value(value: SSAValue | None) -> np.ndarray[Any, Any] | None:
+    """The content of a value that is a constant, else `None`."""
+    if value is None or not isinstance(value.owner, ConstantOp):
+        return None
+    return value.owner.array
+
+
+def is_ranked(type_: Attribute) -> bool:
+    """Whether the rank of a tensor type is known."""
+    return not isinstance(type_, UnrankedTensorType)
+
+
+@irdl_op_definition
+class KernelOp(IRDLOperation):
+    """Operators that run as one kernel, made by `fuse`; isolated.
+
+    %y = graph.kernel @conv_relu(%x, %w) {
+    ^bb0(%a: ..., %b: ...):
+      ...
+      graph.yield %r
+    } : tensor<...>
+    """
+
+    name = "graph.kernel"
+    sym_name = prop_def(StringAttr)
+    pattern = opt_prop_def(StringAttr)
+    args = var_operand_def()
+    res = var_result_def()
+    body = region_def("single_block")
+    traits = traits_def(Pure(), IsolatedFromAbove())
+
+    def __init__(
+        self,
+        sym_name: str,
+        args: Sequence[SSAValue],
+        result_types: Sequence[Attribute],
+        body: Region | None = None,
+    ):
+        super().__init__(
+            operands=[list(args)],
+            properties={"sym_name": StringAttr(sym_name)},
+            result_types=[list(result_types)],
+            regions=[body or Region(Block(arg_types=[arg.type for arg in args]))],
+        )
+
+    def verify_(self) -> None:
+        block = self.body.block
+        if list(block.arg_types) != [arg.type for arg in self.args]:
+            raise VerifyException("the block's arguments differ from the operands")
+        last = block.last_op
+        if not isinstance(last, YieldOp):
+            raise VerifyException("a kernel's body ends with graph.yield")
+        if list(last.operand_types) != [result.type for result in self.res]:
+            raise VerifyException("graph.yield's types differ from the kernel's results")
+
+
+@irdl_op_definition
+class YieldOp(IRDLOperation):
+    """Ends the body of a kernel or of a control-flow operator."""
+
+    name = "graph.yield"
+    values = var_operand_def()
+    traits = traits_def(IsTerminator(), Pure())
+
+    def __init__(self, *values: SSAValue):
+        super().__init__(operands=[list(values)])

@@ -1,0 +1,530 @@
+"""te: what each element of a tensor is.
+
+A `te.kernel` is a function of tensors. It holds `te.compute` ops over logical shapes: an index
+space of named axes, reads through affine maps, a straight-line scalar body (xDSL's own `arith` and
+`math`), and for reductions a combiner. Nothing here says in which order or where.
+
+    te.kernel @dense(%x: tensor<128x768xf32>, %w: tensor<768x64xf32> const,
+                     %b: tensor<64xf32> const) -> tensor<128x64xf32> {
+      %c = te.compute @c [i: 128, j: 64] sum [k: 768] { %x[i, k] * %w[k, j] } : tensor<128x64xf32>
+      %y = te.compute @y [i: 128, j: 64] { max(%c[i, j] + %b[j], 0.0) } : tensor<128x64xf32>
+      te.return %y
+    }
+
+Tensors are signless (signed and unsigned arithmetic are different ops); i1 is a boolean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    FunctionType,
+    IndexType,
+    IntegerAttr,
+    StringAttr,
+    TensorType,
+    UnitAttr,
+)
+from xdsl.ir import (
+    Attribute,
+    Block,
+    Dialect,
+    Operation,
+    ParametrizedAttribute,
+    Region,
+    SSAValue,
+)
+from xdsl.ir.affine import AffineMap
+from xdsl.irdl import (
+    IRDLOperation,
+    irdl_attr_definition,
+    irdl_op_definition,
+    operand_def,
+    opt_prop_def,
+    opt_region_def,
+    param_def,
+    prop_def,
+    region_def,
+    result_def,
+    traits_def,
+    var_operand_def,
+    var_result_def,
+)
+from xdsl.traits import (
+    HasAncestor,
+    HasParent,
+    IsolatedFromAbove,
+    IsTerminator,
+    Pure,
+    SymbolOpInterface,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from ..core.affine import Range, Ranges, bounds
+from ..core.irtypes import int_attr, ints, strings, tensor_element, tensor_shape
+
+PARALLEL = "parallel"
+REDUCE = "reduce"
+COMBINERS = ("sum", "prod", "max", "min", "and", "or")
+"""Named combiners. For min and max of floats NaN propagates; of integers they are signed
+(`umax`, `umin` are written with a custom combiner)."""
+
+
+@irdl_attr_definition
+class AxisAttr(ParametrizedAttribute):
+    """One named axis of an index space: `#te.axis<"i", "parallel", 128 : i64>`.
+
+    Pretty: `i: 128` in the list that says its kind.
+    """
+
+    name = "te.axis"
+    axis_name: StringAttr = param_def()
+    kind: StringAttr = param_def()
+    extent: IntegerAttr = param_def()
+
+    @staticmethod
+    def get(name: str, kind: str, extent: int) -> AxisAttr:
+        """An axis of `extent` points (>= 0)."""
+        return AxisAttr(StringAttr(name), StringAttr(kind), int_attr(extent))
+
+    @property
+    def label(self) -> str:
+        """The axis's name."""
+        return self.axis_name.data
+
+    @property
+    def size(self) -> int:
+        """How many points."""
+        return self.extent.value.data
+
+    @property
+    def is_reduce(self) -> bool:
+        """Whether the combiner runs over this axis."""
+        return self.kind.data == REDUCE
+
+    def verify(self) -> None:
+        if self.kind.data not in (PARALLEL, REDUCE):
+            raise VerifyException(f"axis kind is 'parallel' or 'reduce', got '{self.kind.data}'")
+        if self.size < 0:
+            raise VerifyException(f"axis '{self.label}' has a negative extent {self.size}")
+
+
+def axis_ranges(axes: Sequence[AxisAttr]) -> tuple[Range, ...]:
+    """The half-open range of each axis."""
+    return tuple((0, axis.size) for axis in axes)
+
+
+@irdl_op_definition
+class KernelOp(IRDLOperation):
+    """A function of tensors: block arguments in, `te.return` out.
+
+    Arguments whose positions are in `const_args` are known at compile time (weights): a schedule
+    may pack them. `arg_names` are the names that schedules and messages use.
+    """
+
+    name = "te.kernel"
+    sym_name = prop_def(StringAttr)
+    function_type = prop_def(FunctionType)
+    arg_names = prop_def(ArrayAttr[StringAttr])
+    const_args = opt_prop_def(ArrayAttr[IntegerAttr])
+    body = region_def("single_block")
+    traits = traits_def(IsolatedFromAbove(), SymbolOpInterface())
+
+    def __init__(
+        self,
+        sym_name: str,
+        arg_types: Sequence[Attribute],
+        result_types: Sequence[Attribute],
+        arg_names: Sequence[str],
+        const_args: Sequence[int] = (),
+        body: Region | None = None,
+    ):
+        properties: dict[str, Attribute | None] = {
+            "sym_name": StringAttr(sym_name),
+            "function_type": FunctionType.from_lists(arg_types, result_types),
+            "arg_names": strings(arg_names),
+            "const_args": ints(const_args) if const_args else None,
+        }
+        body = body or Region(Block(arg_types=arg_types))
+        for argument, name in zip(body.block.args, arg_names, strict=True):
+            argument.name_hint = name
+        super().__init__(properties=properties, regions=[body])
+
+    @property
+    def const_positions(self) -> frozenset[int]:
+        """Positions of the arguments known at compile time."""
+        return frozenset(i.value.data for i in self.const_args or ())
+
+    def verify_(self) -> None:
+        block = self.body.block
+        if tuple(block.arg_types) != tuple(self.function_type.inputs):
+            raise VerifyException("block arguments differ from the function type's inputs")
+        if len(self.arg_names) != len(block.args):
+            raise VerifyException("expected one name for each argument")
+        if len({name.data for name in self.arg_names}) != len(self.arg_names):
+            raise VerifyException("argument names are not unique")
+        if any(position >= len(block.args) for position in self.const_positions):
+            raise VerifyException("a const argument's position is out of range")
+        last = block.last_op
+        if not isinstance(last, ReturnOp):
+            raise VerifyException("a kernel ends with te.return")
+        if tuple(last.operand_types) != tuple(self.function_type.outputs):
+            raise VerifyException("te.return's types differ from the function type's outputs")
+        symbols = [op.sym_name.data for op in block.walk() if isinstance(op, ComputeOp | ScanOp)]
+        if len(set(symbols)) != len(symbols):
+            raise VerifyException("compute symbols are not unique within the kernel")
+
+
+@irdl_op_definition
+class ComputeOp(IRDLOperation):
+    """Tensors given point by point.
+
+        %c = te.compute @c [i: 128, j: 64] sum [k: 768] { %x[i, k] * %w[k, j] } : tensor<128x64xf32>
+
+    `axes` are the index space, parallel axes first; every result has the shape of the parallel
+    extents. The body has no block arguments: it reads with `te.read`, takes an axis as a number
+    with `te.index`, and yields one scalar per result. With reduce axes, `combiner` names one
+    combination per result ("sum", "max", ...), or the `combine` region defines one for the whole
+    tuple: its block takes the accumulators, then the values, and yields new accumulators; `init`
+    then holds the neutral elements.
+    """
+
+    name = "te.compute"
+    sym_name = prop_def(StringAttr)
+    axes = prop_def(ArrayAttr[AxisAttr])
+    combiner = opt_prop_def(ArrayAttr[StringAttr])
+    init = opt_prop_def(ArrayAttr[Attribute])
+    res = var_result_def(TensorType)
+    body = region_def("single_block")
+    combine = opt_region_def("single_block")
+    traits = traits_def(Pure(), HasAncestor(KernelOp))
+
+    def __init__(
+        self,
+        sym_name: str,
+        axes: Sequence[AxisAttr],
+        result_types: Sequence[Attribute],
+        body: Region,
+        *,
+        combiner: Sequence[str] = (),
+        init: Sequence[Attribute] = (),
+        combine: Region | None = None,
+    ):
+        properties: dict[str, Attribute | None] = {
+            "sym_name": StringAttr(sym_name),
+            "axes": ArrayAttr(axes),
+            "combiner": strings(combiner) if combiner else None,
+            "init": ArrayAttr(init) if init else None,
+        }
+        super().__init__(
+            properties=properties,
+            result_types=[list(result_types)],
+            regions=[body, [combine] if combine else []],
+        )
+        if len(self.results) == 1:
+            self.results[0].name_hint = sym_name
+
+    @property
+    def parallel_axes(self) -> list[AxisAttr]:
+        """The axes of the result, in order."""
+        return [axis for axis in self.axes if not axis.is_reduce]
+
+    @property
+    def reduce_axes(self) -> list[AxisAttr]:
+        """The axes that the combiner runs over."""
+        return [axis for axis in self.axes if axis.is_reduce]
+
+    def verify_(self) -> None:
+        verify_index_space(self)
+        shape = tuple(axis.size for axis in self.parallel_axes)
+        for result in self.results:
+            if (got := tensor_shape(result.type)) != shape:
+                raise VerifyException(f"expected shape {shape} of the parallel axes, got {got}")
+        verify_combiner(self, [tensor_element(r.type) for r in self.results])
+        last = self.body.block.last_op
+        if not isinstance(last, YieldOp):
+            raise VerifyException("a compute's body ends with te.yield")
+        expected = [tensor_element(r.type) for r in self.results]
+        if list(last.operand_types) != expected:
+            raise VerifyException(
+                f"te.yield's types {[str(t) for t in last.operand_types]} differ from the "
+                f"results' element types {[str(t) for t in expected]}"
+            )
+
+
+def verify_index_space(op: Operation) -> None:
+    """Axis names are unique, parallel axes come first, the body has no block arguments."""
+    axes = index_space(op)
+    names = [axis.label for axis in axes]
+    if len(set(names)) != len(names):
+        raise VerifyException(f"axis names are not unique: {', '.join(names)}")
+    kinds = [axis.is_reduce for axis in axes]
+    if kinds != sorted(kinds):
+        raise VerifyException("parallel axes come before reduce axes")
+    if op.regions[0].block.args:
+        raise VerifyException("the body takes no block arguments")
+
+
+def index_space(op: Operation) -> tuple[AxisAttr, ...]:
+    """The axes of a compute or of a loop statement; empty for any other op."""
+    axes = op.properties.get("axes")
+    return cast("ArrayAttr[AxisAttr]", axes).data if isinstance(axes, ArrayAttr) else ()
+
+
+def verify_combiner(op: Operation, element_types: Sequence[Attribute]) -> None:
+    """Reduce axes and a combiner come together; a custom one has init values and types that fit."""
+    combiner = cast("ArrayAttr[StringAttr] | None", op.properties.get("combiner"))
+    region = op.regions[1] if len(op.regions) > 1 else None
+    if combiner is not None and region is not None:
+        raise VerifyException("expected a named combiner or a combine region, got both")
+    if any(axis.is_reduce for axis in index_space(op)) != (
+        combiner is not None or region is not None
+    ):
+        raise VerifyException("reduce axes and a combiner come together")
+    if combiner is not None and len(combiner) != len(element_types):
+        raise VerifyException("expected one combiner for each result")
+    for name in combiner or ():
+        if name.data not in COMBINERS:
+            raise VerifyException(
+                f"unknown combiner '{name.data}', expected one of {', '.join(COMBINERS)}"
+            )
+    if region is not None:
+        _verify_combine_region(op, region, element_types)
+
+
+def _verify_combine_region(
+    op: Operation, region: Region, element_types: Sequence[Attribute]
+) -> None:
+    init = op.properties.get("init")
+    if init is None or len(cast("ArrayAttr[Attribute]", init)) != len(element_types):
+        raise VerifyException("a combine region needs one init value for each result")
+    if list(region.block.arg_types) != [*element_types, *element_types]:
+        raise VerifyException("the combine region takes the accumulators, then the values")
+    last = region.block.last_op
+    if not isinstance(last, YieldOp) or list(last.operand_types) != list(element_types):
+        raise VerifyException("the combine region yields one new accumulator for each result")
+
+
+@irdl_op_definition
+class ReadOp(IRDLOperation):
+    """One element of a tensor, through an index map.
+
+        %x[2 * i + kh - 1, k]                a read
+        %x[2 * i + kh - 1, k] else 0.0       `fill` where an index is outside the tensor's domain
+        %table[(%id), j]                     an opaque index: data-dependent, a scalar of the body
+
+    The map's dimensions are the axes of the enclosing compute, in order; its symbols are the
+    operands `symbols` (of type index). A read without `fill` must be provably inside the domain,
+    opaque symbols excepted: they are promised to be.
+    """
+
+    name = "te.read"
+    source = operand_def(TensorType)
+    symbols = var_operand_def(IndexType)
+    map = prop_def(AffineMapAttr)
+    fill = opt_prop_def(Attribute)
+    res = result_def()
+    traits = traits_def(Pure(), HasAncestor(KernelOp))
+
+    def __init__(
+        self,
+        source: SSAValue,
+        map_: AffineMap,
+        symbols: Sequence[SSAValue] = (),
+        fill: Attribute | None = None,
+    ):
+        element = tensor_element(source.type)
+        super().__init__(
+            operands=[source, list(symbols)],
+            properties={"map": AffineMapAttr(map_), "fill": fill},
+            result_types=[element],
+        )
+
+    def verify_(self) -> None:
+        verify_read(self, tensor_shape(self.source.type), tensor_element(self.source.type))
+
+
+def enclosing_axes(op: Operation) -> tuple[AxisAttr, ...]:
+    """The axes of the nearest op around `op` that has an index space.
+
+    Raises: VerifyException: there is none.
+    """
+    parent = op.parent_op()
+    while parent is not None:
+        if "axes" in parent.properties:
+            return index_space(parent)
+        parent = parent.parent_op()
+    raise VerifyException(f"{op.name} stands outside any index space")
+
+
+def verify_read(op: ReadOp, shape: Sequence[int], element_type: Attribute) -> None:
+    """Map arity, element and fill types, and that an unguarded affine read stays inside."""
+    axes = enclosing_axes(op)
+    map_ = op.map.data
+    if map_.num_dims != len(axes):
+        raise VerifyException(
+            f"the map has {map_.num_dims} dimensions, the index space {len(axes)}"
+        )
+    if len(map_.results) != len(shape):
+        raise VerifyException(
+            f"the map has {len(map_.results)} results, the tensor rank {len(shape)}"
+        )
+    if map_.num_symbols != len(op.symbols):
+        raise VerifyException(f"the map has {map_.num_symbols} symbols, got {len(op.symbols)}")
+    if op.res.type != element_type:
+        raise VerifyException(f"reads {element_type}, result is {op.res.type}")
+    if op.fill is not None:
+        if getattr(op.fill, "type", None) != element_type:
+            raise VerifyException(f"fill {op.fill} is not of type {element_type}")
+        return
+    if any(axis.size == 0 for axis in axes):
+        return
+    ranges = Ranges(axis_ranges(axes))
+    for position, (expr, size) in enumerate(zip(map_.results, shape, strict=True)):
+        interval = bounds(expr, ranges)
+        if interval is not None and (interval[0] < 0 or interval[1] > size):
+            raise VerifyException(
+                f"index {position} reaches [{interval[0]}, {interval[1]}) of a dimension of "
+                f"{size}; a read that may leave the domain needs a fill value"
+            )
+
+
+@irdl_op_definition
+class CoeffOp(IRDLOperation):
+    """An entry of a small literal matrix, whose zeros are structural.
+
+        #coeff<[[1.0, 0.0], [0.5, -0.5]] : 2x2xf32>[i, k]
+
+    A zero means that the term is absent (0 * inf cannot appear), which holds when the value is a
+    factor of a summed product; lowering requires that the indices become constants (unrolled).
+    """
+
+    name = "te.coeff"
+    values = prop_def(DenseIntOrFPElementsAttr)
+    map = prop_def(AffineMapAttr)
+    res = result_def()
+    traits = traits_def(Pure())
+
+    def __init__(self, values: DenseIntOrFPElementsAttr, map_: AffineMap):
+        element: Attribute = values.get_element_type()
+        super().__init__(
+            properties={"values": values, "map": AffineMapAttr(map_)}, result_types=[element]
+        )
+
+    def verify_(self) -> None:
+        if self.map.data.num_dims != len(enclosing_axes(self)):
+            raise VerifyException("the map's dimensions differ from the index space")
+        if len(self.map.data.results) != len(self.values.get_shape()):
+            raise VerifyException("the map's results differ from the matrix's rank")
+
+
+@irdl_op_definition
+class IndexOp(IRDLOperation):
+    """The position along one axis of the enclosing index space, as an `index`. Pretty: the name."""
+
+    name = "te.index"
+    axis = prop_def(StringAttr)
+    res = result_def(IndexType)
+    traits = traits_def(Pure())
+
+    def __init__(self, axis: str):
+        super().__init__(properties={"axis": StringAttr(axis)}, result_types=[IndexType()])
+
+    def verify_(self) -> None:
+        names = [axis.label for axis in enclosing_axes(self)]
+        if self.axis.data not in names:
+            raise VerifyException(f"no axis '{self.axis.data}', expected one of {', '.join(names)}")
+
+
+@irdl_op_definition
+class ScanOp(IRDLOperation):
+    """A sequential loop over tensors: state in, new state out, every state kept.
+
+        %h = te.scan @h [t: 20] (%s = %h0) {
+          %n = te.compute @n [i: 64] { tanh(%x[(%t), i] + %s[i]) } : tensor<64xf32>
+          te.yield %n
+        } : tensor<20x64xf32>
+
+    The body's block takes the step (an `index`) and one tensor for each init; it yields the new
+    states. Result i has shape [steps, *state i]. `reverse` walks from the last step to the first.
+    """
+
+    name = "te.scan"
+    sym_name = prop_def(StringAttr)
+    axis = prop_def(AxisAttr)
+    reverse = opt_prop_def(UnitAttr)
+    inits = var_operand_def(TensorType)
+    res = var_result_def(TensorType)
+    body = region_def("single_block")
+    traits = traits_def(Pure(), HasParent(KernelOp))
+
+    def __init__(
+        self,
+        sym_name: str,
+        axis: AxisAttr,
+        inits: Sequence[SSAValue],
+        body: Region,
+        reverse: bool = False,
+    ):
+        results: list[Attribute] = []
+        for init in inits:
+            shape = [axis.size, *tensor_shape(init.type)]
+            results.append(TensorType(tensor_element(init.type), shape))
+        super().__init__(
+            operands=[list(inits)],
+            properties={
+                "sym_name": StringAttr(sym_name),
+                "axis": axis,
+                "reverse": UnitAttr() if reverse else None,
+            },
+            result_types=[results],
+            regions=[body],
+        )
+
+    def verify_(self) -> None:
+        block = self.body.block
+        states = [init.type for init in self.inits]
+        if list(block.arg_types) != [IndexType(), *states]:
+            raise VerifyException("the body takes the step (index), then the states")
+        last = block.last_op
+        if not isinstance(last, YieldOp) or list(last.operand_types) != states:
+            raise VerifyException("the body yields one new state for each init")
+        for state, result in zip(states, self.results, strict=True):
+            if tensor_shape(result.type) != (self.axis.size, *tensor_shape(state)):
+                raise VerifyException("a scan's result has shape [steps, *state]")
+
+
+@irdl_op_definition
+class YieldOp(IRDLOperation):
+    """Ends the body of a compute, of a combine region, or of a scan."""
+
+    name = "te.yield"
+    values = var_operand_def()
+    traits = traits_def(IsTerminator(), Pure())
+
+    def __init__(self, *values: SSAValue):
+        super().__init__(operands=[list(values)])
+
+
+@irdl_op_definition
+class ReturnOp(IRDLOperation):
+    """Ends a kernel: its results."""
+
+    name = "te.return"
+    values = var_operand_def(TensorType)
+    traits = traits_def(IsTerminator(), HasParent(KernelOp))
+
+    def __init__(self, *values: SSAValue):
+        super().__init__(operands=[list(values)])
+
+
+Te = Dialect(
+    "te",
+    [KernelOp, ComputeOp, ReadOp, CoeffOp, IndexOp, ScanOp, YieldOp, ReturnOp],
+    [AxisAttr],
+)
