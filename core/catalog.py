@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from typing import Any
+
+from .errors import NncError
+
+Catalog = dict[str, Callable[[], Any]]
 
 
 def _load(module: str, attribute: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def lazy(package: str, entries: Mapping[str, str]) -> dict[str, Callable[[], Any]]:
+def lazy(package: str, entries: Mapping[str, str]) -> Catalog:
     """Map each name to a thunk that imports `module:attribute` of `package`.
 
     `functools.partial` and not a lambda with defaults: xDSL tells a new-style thunk by its
@@ -21,8 +25,36 @@ def lazy(package: str, entries: Mapping[str, str]) -> dict[str, Callable[[], Any
     >>> lazy("os", {"join": "path:join"})["join"]()("a", "b")
     'a/b'
     """
-    thunks: dict[str, Callable[[], Any]] = {}
+    thunks: Catalog = {}
     for name, path in entries.items():
         module, _, attribute = path.partition(":")
         thunks[name] = partial(_load, f"{package}.{module}", attribute)
     return thunks
+
+
+def constant(value: Any) -> Callable[[], Any]:
+    """A thunk for something that is already there (a plug-in's dialect)."""
+    return partial(_identity, value)
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def merge(kind: str, owners: Iterable[tuple[str, Mapping[str, Callable[[], Any]]]]) -> Catalog:
+    """One catalogue of several owners' entries.
+
+    Raises: NncError: two owners have an entry of the same name; both are named.
+    """
+    merged: Catalog = {}
+    owner_of: dict[str, str] = {}
+    for owner, entries in owners:
+        for name, thunk in entries.items():
+            if name in merged:
+                raise NncError(
+                    f"{kind} '{name}' is defined by both {owner_of[name]} and {owner}",
+                    hint=f"rename one of the two: the name of a {kind} is unique",
+                )
+            merged[name] = thunk
+            owner_of[name] = owner
+    return merged

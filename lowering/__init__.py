@@ -1,0 +1,17 @@
+"""Lowerings: one level down. One line here for each; the key is the flag of nn-opt."""
+
+from ..core.catalog import lazy
+
+CONVERSIONS = lazy(
+    __name__,
+    {
+        # passes that go from one dialect to the next, in alphabetical order of flags
+    },
+)
+
+TARGETS = lazy(
+    __name__,
+    {
+        # what `nn-opt -t NAME` can write, as xDSL `Target` classes
+    },
+)

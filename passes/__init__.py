@@ -1,0 +1,10 @@
+"""Passes: the same level in and out. One line here for each; the key is the flag of nn-opt."""
+
+from ..core.catalog import lazy
+
+PASSES = lazy(
+    __name__,
+    {
+        # level.file_stem:Class, in alphabetical order of flags
+    },
+)
