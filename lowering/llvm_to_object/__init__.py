@@ -1,0 +1,9 @@
+"""LLVM IR text to object code, and that into this process: the only room that calls llvmlite.
+
+Nothing but code generation runs here, no mid-level pass: what the loops say is what runs.
+"""
+
+from .codegen import MachineDescription, assembly, compile, host_cpu
+from .linker import Library, link
+
+__all__ = ["Library", "MachineDescription", "assembly", "compile", "host_cpu", "link"]
