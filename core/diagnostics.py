@@ -101,10 +101,10 @@ def at(
     severity: Severity, message: str, location: Attribute, *, help: str | None = None
 ) -> Diagnostic:
     """A diagnostic at a location of any kind."""
-    from .locations import describe
+    from .locations import describe_location
 
     place = place_of(location)
-    return Diagnostic(severity, message, place, None if place else describe(location), help)
+    return Diagnostic(severity, message, place, None if place else describe_location(location), help)
 
 
 def from_exception(error: BaseException) -> Diagnostic:

@@ -1,0 +1,85 @@
+"""Where an op came from: a line of a text, a node of a model, or several of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import cast
+
+from xdsl.dialects.builtin import (
+    UNKNOWN_LOC,
+    ArrayAttr,
+    CallSiteLoc,
+    FileLineColLoc,
+    FusedLoc,
+    LocationAttr,
+    NameLoc,
+    NoneAttr,
+    UnknownLoc,
+)
+from xdsl.ir import Attribute, Operation
+
+from .walk import walk
+
+MAX_FUSED = 8
+"""A fused location holds at most this many: one op can stand for hundreds after folding."""
+
+
+def describe(op: Operation) -> str:
+    """The location of an op as a user reads it; of the nearest op around it that has one.
+
+    `net.nn:12:5` for a text, `node 'Conv_4'` for a model, the op's name where nothing is known.
+    """
+    current: Operation | None = op
+    while current is not None:
+        text = describe_location(current.location)
+        if text is not None:
+            return text
+        current = current.parent_op()
+    return op.name
+
+
+def describe_location(location: Attribute) -> str | None:
+    """A location in a message's words: `net.nn:12:5`, `node 'Conv_4', node 'Relu_5'`.
+
+    `None` if it is unknown.
+    """
+    words = dict.fromkeys(_describe_part(part) for part in parts(location))
+    return ", ".join(words) or None
+
+
+def _describe_part(location: LocationAttr) -> str:
+    match location:
+        case FileLineColLoc():
+            return f"{location.filename.data}:{location.line.data}:{location.column.data}"
+        case NameLoc():
+            return f"node '{location.desc.data}'"
+        case _:
+            return str(location)
+
+
+def parts(location: Attribute) -> tuple[LocationAttr, ...]:
+    """The single locations that `location` consists of, in order, unknown ones left out."""
+    if isinstance(location, FusedLoc):
+        members = cast("ArrayAttr[Attribute]", location.locations)
+        return tuple(part for member in members for part in parts(member))
+    if isinstance(location, CallSiteLoc):
+        return parts(location.callee) or parts(location.caller)
+    return (location,) if isinstance(location, FileLineColLoc | NameLoc) else ()
+
+
+def fuse(locations: Iterable[LocationAttr]) -> LocationAttr:
+    """One location for an op that stands for several.
+
+    Each is kept once, in order; a single one stays what it is.
+    """
+    single = tuple(dict.fromkeys(part for location in locations for part in parts(location)))
+    if not single:
+        return UNKNOWN_LOC
+    return single[0] if len(single) == 1 else FusedLoc(ArrayAttr(single[:MAX_FUSED]), NoneAttr())
+
+
+def set_location(op: Operation, location: LocationAttr) -> None:
+    """Give `op`, and the ops inside it, this location where they have none."""
+    for current in walk(op):
+        if isinstance(current.location, UnknownLoc):
+            current.location = location
