@@ -221,7 +221,8 @@ class StmtOp(IRDLOperation):
     inside its extent. Result r of the body goes to `outs[r]` at `out_maps[r]`. Maps of reads and of
     outs have the axes as dimensions; their symbols are a read's opaque indices first, then `ivs`
     (a buffer that holds a part of its tensor is read relative to the loops around it). With reduce
-    axes the first iteration of their loops starts from the neutral element.
+    axes the first iteration of their loops, the point where every reduce axis is 0, starts from the
+    neutral element (of two parts of a partitioned reduction the second goes on).
     """
 
     name = "loop.stmt"

@@ -1,0 +1,1 @@
+"""te to loop: canonical nests, one for each compute."""
