@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr, TensorType, i64
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    TensorType,
+    f32,
+    i64,
+)
 from xdsl.ir import Attribute
 
 
@@ -29,6 +37,24 @@ def int_attr(value: int) -> IntegerAttr[Any]:
 def ints(values: Sequence[int]) -> ArrayAttr[IntegerAttr[Any]]:
     """An array of i64 attributes."""
     return ArrayAttr([int_attr(value) for value in values])
+
+
+def float_attr(value: float) -> FloatAttr[Any]:
+    """An f32 attribute."""
+    return FloatAttr(value, f32)
+
+
+def as_attribute(value: Attribute | float | str | Sequence[int] | Sequence[float]) -> Attribute:
+    """The attribute of a Python value: i64, f32, a string, or an array of i64 or of f32."""
+    if isinstance(value, Attribute):
+        return value
+    if isinstance(value, str):
+        return StringAttr(value)
+    if isinstance(value, int):
+        return int_attr(int(value))
+    if isinstance(value, float):
+        return float_attr(value)
+    return ArrayAttr([as_attribute(item) for item in value])
 
 
 def strings(values: Sequence[str]) -> ArrayAttr[StringAttr]:

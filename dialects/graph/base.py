@@ -7,37 +7,29 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from xdsl.dialects.builtin import (
-    AffineMapAttr,
-    ArrayAttr,
     BytesAttr,
     DenseIntOrFPElementsAttr,
-    IntegerAttr,
-    NoneAttr,
     StringAttr,
     TensorType,
-    UnrankedTensorType,
 )
 from xdsl.ir import (
     Attribute,
     Block,
     Data,
-    ParametrizedAttribute,
     Region,
     SSAValue,
-    TypeAttribute,
 )
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,
     irdl_op_definition,
     opt_prop_def,
-    param_def,
     prop_def,
     region_def,
     result_def,
@@ -47,14 +39,21 @@ from xdsl.irdl import (
 )
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+from xdsl.rewriter import Rewriter
 from xdsl.traits import ConstantLike, IsolatedFromAbove, IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.dtypes import element_type, numpy_dtype
-from ...core.irtypes import tensor_element, tensor_shape
+from ...core.errors import NncError
+from ...core.irtypes import as_attribute, tensor_element, tensor_shape
+from .build import group_operands, group_results
+from .types import merge, tensor_type
 
 if TYPE_CHECKING:
     import numpy as np
+
+    ShapeValue = np.ndarray[Any, np.dtype[np.object_]]
+    ValueReader = Callable[[SSAValue | None], ShapeValue | None]
 
 INLINE_ELEMENTS = 64
 """Constants up to this many elements are text; larger ones are weights in a side file."""
@@ -69,26 +68,6 @@ class Pattern(IntEnum):
     COMM_REDUCE = 3
     OUT_ELEMWISE_FUSABLE = 4
     OPAQUE = 8
-
-
-@irdl_attr_definition
-class UnknownType(ParametrizedAttribute, TypeAttribute):
-    """The element type of a tensor before `infer-shapes`: `tensor<*x!graph.unknown>`."""
-
-    name = "graph.unknown"
-
-
-@irdl_attr_definition
-class EncodingAttr(ParametrizedAttribute):
-    """What a tensor type cannot say by itself: names of its dims, and its layout.
-
-    `dims` has one entry for each dimension, an integer or a string with an affine expression of
-    named dims ("batch", "2 * seq + 1"); `layout` maps logical to physical indices.
-    """
-
-    name = "graph.enc"
-    dims: ArrayAttr[StringAttr | IntegerAttr] = param_def()
-    layout: AffineMapAttr | NoneAttr = param_def()
 
 
 @irdl_attr_definition
@@ -138,12 +117,27 @@ class GraphOp(IRDLOperation):
     """An operator: pure, one registration of everything the compiler knows of it.
 
     A subclass declares operands, properties and results after the newest ONNX operator of the same
-    meaning (names in snake case), says its fusion class, and infers its result types. Its NumPy
-    meaning stands in `reference/graph/`, its lowering in `lowering/graph_to_te/`, both by op name.
+    meaning (same order; names in snake case, properties as in ONNX), says its fusion class, and
+    infers its result types. Properties: INT is i64, FLOAT is f32, INTS and FLOATS are arrays of
+    these, STRING is a string; those in `DTYPE_PROPERTIES`, an ONNX data type, are element types.
+
+    The hooks, all pure functions of the op (`infer-shapes` calls them until nothing changes):
+
+    * `infer`: result types from operand types, properties, and constant or shape operands;
+    * `infer_operands`: operand types from result types (symbol graphs: shapes flow backward);
+    * `infer_values`: the content of small integer results, as extents (values.py).
+
+    What a hook returns is merged (`types.merge`) into what is known; it never takes back. The
+    NumPy meaning stands in `reference/graph/`, the lowering in `lowering/graph_to_te/`; registry.py
+    finds all by name.
     """
 
     ONNX_NAME: ClassVar[str] = ""
     PATTERN: ClassVar[Pattern] = Pattern.OPAQUE
+    DTYPE_PROPERTIES: ClassVar[tuple[str, ...]] = ()
+    COMMUTATIVE: ClassVar[bool] = False
+    """Whether the first two operands may be exchanged."""
+
     traits = traits_def(Pure())
 
     @abstractmethod
@@ -154,6 +148,56 @@ class GraphOp(IRDLOperation):
         Raises: ModelError: the operands do not fit this operator (message without location: the
             pass adds the ONNX node's name).
         """
+
+    def infer_operands(self) -> Sequence[Attribute | None]:
+        """For each operand what the result types and the other operands say of it, or `None`.
+
+        Raises: ModelError: as `infer`.
+        """
+        return [None] * len(self.operands)
+
+    def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
+        """For each result its content, when it is a small integer or boolean tensor.
+
+        `values` reads the content of an operand; `None` where nothing is known.
+        """
+        del values
+        return [None] * len(self.results)
+
+    def verify_(self) -> None:
+        """Operands, attributes and results fit what `infer` says of them."""
+        try:
+            for result, inferred in zip(self.results, self.infer(), strict=True):
+                merge(result.type, inferred)
+        except NncError as error:
+            raise VerifyException(f"{self.name}: {error.message}") from None
+
+    @classmethod
+    def of(
+        cls,
+        *operands: SSAValue | None,
+        results: int | None = None,
+        **properties: Attribute | float | str | Sequence[int] | Sequence[float] | None,
+    ) -> Self:
+        """The op with inferred result types.
+
+        Args:
+            operands: by position, `None` for an absent optional one; trailing ones may be left out,
+                the rest goes to a variadic one.
+            results: their number, where some are optional or variadic (default: the required).
+            properties: Python values become i64, f32, strings and arrays.
+        Raises: ModelError: the operands do not fit.
+        """
+        definition = cls.get_irdl_definition()
+        arguments = group_operands(definition, operands)
+        attributes = {
+            name: as_attribute(value) for name, value in properties.items() if value is not None
+        }
+        unknown = group_results(definition, results, tensor_type(None))
+        op = cls(operands=arguments, properties=attributes, result_types=unknown)
+        for result, type_ in zip(op.results, op.infer(), strict=True):
+            Rewriter.replace_value_with_new_type(result, type_)
+        return op
 
 
 @irdl_op_definition
@@ -181,6 +225,11 @@ class ConstantOp(IRDLOperation):
         return ConstantOp(DenseIntOrFPElementsAttr(dense_type, BytesAttr(data.tobytes())), type_)
 
     @property
+    def is_loaded(self) -> bool:
+        """Whether `array` can be read: not a weight whose side file has not been loaded."""
+        return not isinstance(self.value, WeightAttr) or self.value.data.array is not None
+
+    @property
     def array(self) -> np.ndarray[Any, Any]:
         """The content, read-only.
 
@@ -199,15 +248,10 @@ class ConstantOp(IRDLOperation):
 
 
 def constant_value(value: SSAValue | None) -> np.ndarray[Any, Any] | None:
-    """The content of a value that is a constant, else `None`."""
-    if value is None or not isinstance(value.owner, ConstantOp):
+    """The content of a value that is a constant (and has been loaded), else `None`."""
+    if value is None or not isinstance(value.owner, ConstantOp) or not value.owner.is_loaded:
         return None
     return value.owner.array
-
-
-def is_ranked(type_: Attribute) -> bool:
-    """Whether the rank of a tensor type is known."""
-    return not isinstance(type_, UnrankedTensorType)
 
 
 @irdl_op_definition
