@@ -27,6 +27,7 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     StringAttr,
+    SymbolRefAttr,
     TensorType,
     UnitAttr,
 )
@@ -523,8 +524,31 @@ class ReturnOp(IRDLOperation):
         super().__init__(operands=[list(values)])
 
 
+@irdl_op_definition
+class CallOp(IRDLOperation):
+    """Runs a kernel on tensors: `%y = te.call @dense(%x, %w, %b) : tensor<128x64xf32>`.
+
+    The callee is a `te.kernel`, later the `loop.kernel` of the same name. The tensors are those of
+    the graph, so their element types may be unsigned where the kernel's are signless. (`func.call`
+    would do but for its verifier, which wants a `func.func`.)
+    """
+
+    name = "te.call"
+    callee = prop_def(SymbolRefAttr)
+    args = var_operand_def(TensorType)
+    res = var_result_def(TensorType)
+    traits = traits_def(Pure())
+
+    def __init__(self, callee: str, args: Sequence[SSAValue], result_types: Sequence[Attribute]):
+        super().__init__(
+            operands=[list(args)],
+            properties={"callee": SymbolRefAttr(callee)},
+            result_types=[list(result_types)],
+        )
+
+
 Te = Dialect(
     "te",
-    [KernelOp, ComputeOp, ReadOp, CoeffOp, IndexOp, ScanOp, YieldOp, ReturnOp],
+    [KernelOp, ComputeOp, ReadOp, CoeffOp, IndexOp, ScanOp, YieldOp, ReturnOp, CallOp],
     [AxisAttr],
 )

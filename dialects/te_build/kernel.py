@@ -1,0 +1,258 @@
+"""A te kernel that is being written: its arguments, computes and scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xdsl.dialects.builtin import (
+    UNKNOWN_LOC,
+    ArrayAttr,
+    IndexType,
+    LocationAttr,
+    StringAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.irdl import IRDLOperation
+
+from ...core.affine import dim
+from ...core.irtypes import strings, tensor_element, tensor_shape
+from .. import te
+from .ops import Number, literal, plain
+from .scalar import Body, Index, Scalar, Value
+from .tensor import Splat, Stored, Tensor
+
+Extents = Mapping[str, int]
+Combine = Callable[[tuple[Scalar, ...], tuple[Scalar, ...]], Sequence[Scalar]]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What a compute's function returns to combine its values over reduce axes."""
+
+    values: tuple[Scalar, ...]
+    combiner: tuple[str, ...] = ()
+    init: tuple[Attribute, ...] = ()
+    combine: Region | None = None
+
+
+BodyResult = Scalar | Reduction | Sequence[Scalar]
+
+
+class KernelBuilder:
+    """Builds one `te.kernel`.
+
+    Args:
+        name: the kernel's symbol.
+        args: type of each argument by name; element types are those of the graph.
+        const: names of the arguments that are known at compile time.
+    """
+
+    def __init__(self, name: str, args: Mapping[str, Attribute], const: Sequence[str] = ()):
+        self.name = name
+        self.location: LocationAttr = UNKNOWN_LOC
+        self._const = frozenset(const)
+        self._arg_names = list(args)
+        self._block = Block(arg_types=[te_type(type_) for type_ in args.values()])
+        self._target = self._block
+        self._names: dict[str, int] = {}
+        self._bodies: list[Body] = []
+        self.args: list[Tensor] = []
+        for value, (arg_name, type_) in zip(self._block.args, args.items(), strict=True):
+            value.name_hint = arg_name
+            self.args.append(Stored(self, value, tensor_element(type_)))
+
+    @property
+    def body(self) -> Body:
+        """The body that is being written."""
+        assert self._bodies, "reads and scalars stand inside a compute's function"
+        return self._bodies[-1]
+
+    def fresh(self, name: str) -> str:
+        """`name`, or `name_1`, `name_2` ... where it is taken."""
+        count = self._names.get(name, 0)
+        self._names[name] = count + 1
+        return name if count == 0 else self.fresh(f"{name}_{count}")
+
+    def splat(self, value: Number, dtype: Attribute, shape: Sequence[int] = ()) -> Tensor:
+        """A constant tensor with one value; it costs no memory."""
+        return Splat(self, shape, dtype, value)
+
+    def compute(self, name: str, axes: Extents, function: Callable[..., BodyResult]) -> Tensor:
+        """A `te.compute` with one result: `function` takes the parallel axes in order."""
+        (result,) = self.computes(name, axes, function)
+        return result
+
+    def computes(
+        self, name: str, axes: Extents, function: Callable[..., BodyResult]
+    ) -> tuple[Tensor, ...]:
+        """A `te.compute` with as many results as `function` returns scalars."""
+        block = Block()
+        body = Body(self, block, list(axes.items()))
+        self._bodies.append(body)
+        out = function(*(Index(body, dim(position)) for position in range(len(axes))))
+        self._bodies.pop()
+        reduction = _as_reduction(out)
+        body.finish(reduction.values)
+        return self._finish_compute(self.fresh(name), body, len(axes), reduction)
+
+    def _finish_compute(
+        self, name: str, body: Body, num_parallel: int, reduction: Reduction
+    ) -> tuple[Tensor, ...]:
+        shape = [extent for _, extent in body.axes[:num_parallel]]
+        attrs = [
+            te.AxisAttr.get(label, te.PARALLEL if at < num_parallel else te.REDUCE, extent)
+            for at, (label, extent) in enumerate(body.axes)
+        ]
+        properties: dict[str, Attribute] = {"sym_name": StringAttr(name), "axes": ArrayAttr(attrs)}
+        if reduction.combiner:
+            properties["combiner"] = strings(reduction.combiner)
+        if reduction.init:
+            properties["init"] = ArrayAttr(reduction.init)
+        regions = [Region(body.block)]
+        if reduction.combine is not None:
+            regions.append(reduction.combine)
+        types = [TensorType(value.value.type, shape) for value in reduction.values]
+        op = te.ComputeOp.create(
+            result_types=types, properties=properties, regions=regions, location=self.location
+        )
+        self._target.add_op(op)
+        dtypes = [value.dtype for value in reduction.values]
+        return self._results(op, name, dtypes)
+
+    def _results(
+        self, op: IRDLOperation, name: str, dtypes: Sequence[Attribute]
+    ) -> tuple[Tensor, ...]:
+        for position, result in enumerate(op.results):
+            result.name_hint = name if len(op.results) == 1 else f"{name}_r{position}"
+        return tuple(Stored(self, r, d) for r, d in zip(op.results, dtypes, strict=True))
+
+    def sum(self, axes: Extents, function: Callable[..., Scalar]) -> Reduction:
+        """The sum of `function` over reduce axes."""
+        return self.reduce("sum", axes, function)
+
+    def reduce(self, combiner: str, axes: Extents, function: Callable[..., Scalar]) -> Reduction:
+        """`function` combined over reduce axes by sum, prod, max, min, and, or."""
+        return Reduction((function(*self._reduce_axes(axes)),), (combiner,))
+
+    def reduce_with(
+        self,
+        combine: Combine,
+        init: Sequence[Number],
+        axes: Extents,
+        function: Callable[..., Sequence[Scalar]],
+    ) -> Reduction:
+        """A tuple of values combined over reduce axes by a function of (accumulators, values).
+
+        `init` is the neutral tuple.
+        """
+        values = tuple(function(*self._reduce_axes(axes)))
+        types = [value.value.type for value in values]
+        block = Block(arg_types=[*types, *types])
+        body = Body(self, block, [])
+        scalars = [
+            Scalar(body, argument, values[at % len(values)].dtype)
+            for at, argument in enumerate(block.args)
+        ]
+        self._bodies.append(body)
+        combined = combine(tuple(scalars[: len(values)]), tuple(scalars[len(values) :]))
+        self._bodies.pop()
+        body.finish(combined)
+        neutral = [literal(number, v.dtype) for number, v in zip(init, values, strict=True)]
+        return Reduction(values, (), tuple(neutral), Region(block))
+
+    def _reduce_axes(self, axes: Extents) -> list[Index]:
+        body = self.body
+        first = len(body.axes)
+        body.axes.extend(axes.items())
+        return [Index(body, dim(first + position)) for position in range(len(axes))]
+
+    def scan(
+        self,
+        name: str,
+        axis: tuple[str, int],
+        inits: Sequence[Tensor],
+        function: Callable[..., Sequence[Tensor]],
+        *,
+        reverse: bool = False,
+    ) -> tuple[Tensor, ...]:
+        """A `te.scan`: `function` takes the step and the states, and returns the new states.
+
+        The step is a function from the body that uses it to an index, since every compute inside
+        has a body of its own: `x[t(), i]`.
+        """
+        values = [stored(init) for init in inits]
+        types = [value.type for value in values]
+        block = Block(arg_types=[IndexType(), *types])
+        states = [
+            Stored(self, argument, init.dtype)
+            for argument, init in zip(block.args[1:], inits, strict=True)
+        ]
+        block.args[0].name_hint = axis[0]
+        name = self.fresh(name)
+        outer, self._target = self._target, block
+        new = function(lambda: Scalar(self.body, block.args[0], IndexType()), *states)
+        self._target = outer
+        block.add_op(te.YieldOp.create(operands=[stored(t) for t in new], location=self.location))
+        label, extent = axis
+        axis_attr = te.AxisAttr.get(label, te.PARALLEL, extent)
+        op = te.ScanOp(name, axis_attr, values, Region(block), reverse)
+        op.location = self.location
+        outer.add_op(op)
+        return self._results(op, name, [init.dtype for init in inits])
+
+    def finish(self, *results: Tensor) -> te.KernelOp:
+        """The kernel with these results; arguments that nobody reads stay."""
+        values = [stored(self._in_memory(result)) for result in results]
+        self._block.add_op(te.ReturnOp.create(operands=values, location=self.location))
+        const = [at for at, name in enumerate(self._arg_names) if name in self._const]
+        kernel = te.KernelOp(
+            self.name,
+            list(self._block.arg_types),
+            [value.type for value in values],
+            self._arg_names,
+            const,
+            Region(self._block),
+        )
+        kernel.location = self.location
+        return kernel
+
+    def _in_memory(self, tensor: Tensor) -> Tensor:
+        if isinstance(tensor, Stored):
+            return tensor
+        axes = axis_names(tensor.shape)
+        return self.compute("constant", axes, lambda *indices: tensor.read(indices))
+
+    def store(self, tensor: Tensor) -> Tensor:
+        """The tensor as an SSA value: a literal one is computed."""
+        return self._in_memory(tensor)
+
+
+def _as_reduction(out: BodyResult) -> Reduction:
+    if isinstance(out, Reduction):
+        return out
+    return Reduction((out,) if isinstance(out, Scalar) else tuple(out))
+
+
+def stored(tensor: Tensor) -> SSAValue:
+    """The SSA value of a tensor that has one."""
+    assert isinstance(tensor, Stored), "a literal tensor is no SSA value"
+    return tensor.value
+
+
+def te_type(type_: Attribute) -> TensorType[Any]:
+    """The te type of a graph tensor type: signless, without names of dims."""
+    return TensorType(plain(tensor_element(type_)), tensor_shape(type_))
+
+
+_LETTERS = "ijklmnopqrstuvw"
+
+
+def axis_names(shape: Sequence[int], names: str = _LETTERS) -> dict[str, int]:
+    """Axes `i, j, k ...` with these extents."""
+    return {names[at] if at < len(names) else f"i{at}": size for at, size in enumerate(shape)}
+
+
+__all__ = ["KernelBuilder", "Reduction", "Value", "axis_names", "stored", "te_type"]
