@@ -1,0 +1,1 @@
+"""Runs what the compiler made: programs, arrays, threads. Knows no IR."""

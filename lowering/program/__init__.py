@@ -1,0 +1,21 @@
+"""The program above the kernels: memory plan, entry functions, threads, as LLVM IR text."""
+
+from .entry import emit_entry
+from .launch import Launch, Place
+from .memory import ArenaPlan, Lifetime, align, plan_arena
+from .threads import POOL_BARRIER, POOL_BYTES, WORKER_BYTES, barrier_text, pool_text
+
+__all__ = [
+    "POOL_BARRIER",
+    "POOL_BYTES",
+    "WORKER_BYTES",
+    "ArenaPlan",
+    "Launch",
+    "Lifetime",
+    "Place",
+    "align",
+    "barrier_text",
+    "emit_entry",
+    "plan_arena",
+    "pool_text",
+]
