@@ -1,0 +1,100 @@
+"""Machines as data: what a schedule and an emitter must know of a CPU.
+
+Names: `cpu` or `llvm` (this machine), `x86-64-v3` (AVX2), `x86-64-v4` (AVX-512), `aarch64-neon`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from typing import cast
+
+from ..core.errors import UnsupportedError
+
+
+@dataclass(frozen=True)
+class Target:
+    """One machine.
+
+    Attributes:
+        vector_bits: width of the registers that fp32 arithmetic uses.
+        registers: how many of them a kernel may use.
+        l1_bytes, l2_bytes: data caches of one core.
+        fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
+    """
+
+    name: str
+    triple: str
+    cpu: str
+    features: str
+    vector_bits: int
+    registers: int
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 1024 * 1024
+    fma_latency: int = 4
+    fma_per_cycle: int = 2
+
+    @property
+    def lanes(self) -> int:
+        """fp32 elements in a register."""
+        return self.vector_bits // 32
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether masked loads and stores run at full speed (AVX-512)."""
+        return self.vector_bits == 512
+
+
+_X86 = "x86_64-unknown-linux-gnu"
+_V3 = "+avx2,+fma,+f16c,+bmi,+bmi2,+lzcnt,+movbe,+popcnt"
+_V4 = "+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+
+TARGETS: dict[str, Target] = {
+    "x86-64-v3": Target("x86-64-v3", _X86, "x86-64-v3", _V3, 256, 16),
+    "x86-64-v4": Target("x86-64-v4", _X86, "x86-64-v4", f"{_V3},{_V4}", 512, 32),
+    "aarch64-neon": Target(
+        "aarch64-neon", "aarch64-unknown-linux-gnu", "cortex-a76", "+neon", 128, 32
+    ),
+}
+DEFAULT = "x86-64-v4"
+"""What nn-opt assumes, so that its output does not differ by machine."""
+
+
+def resolve(name: str = "cpu") -> Target:
+    """The target of this name.
+
+    Raises: UnsupportedError: no such target, or this machine is none that we know.
+    """
+    if name in ("cpu", "llvm"):
+        return host()
+    if name in TARGETS:
+        return TARGETS[name]
+    near = get_close_matches(name, [*TARGETS, "cpu"], 1)
+    raise UnsupportedError(
+        f"unknown target '{name}'",
+        hint=f"did you mean '{near[0]}'?" if near else f"targets: cpu, {', '.join(TARGETS)}",
+    )
+
+
+@cache
+def host() -> Target:
+    """This machine, named by the vector extension found on it."""
+    import llvmlite.binding as llvm
+
+    triple = llvm.get_default_triple()
+    features = llvm.get_host_cpu_features()
+    has = cast("dict[str, bool]", features)
+    if triple.startswith("x86_64"):
+        # Wide registers only where the whole level is there: masks, and 32 registers.
+        wide = all(has.get(f) for f in ("avx512f", "avx512bw", "avx512dq", "avx512vl"))
+        if not (wide or (has.get("avx2") and has.get("fma"))):
+            raise UnsupportedError("this CPU has neither AVX2 with FMA nor AVX-512")
+        base = TARGETS["x86-64-v4" if wide else "x86-64-v3"]
+    elif triple.startswith("aarch64"):
+        base = TARGETS["aarch64-neon"]
+    else:
+        raise UnsupportedError(f"no target for this machine ({triple})")
+    tuned = replace(base, triple=triple, cpu=llvm.get_host_cpu_name(), features=features.flatten())
+    # Zen 1 runs a 256-bit FMA as two halves.
+    return replace(tuned, fma_per_cycle=1) if tuned.cpu == "znver1" else tuned

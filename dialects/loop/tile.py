@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     AffineSetAttr,
-    ArrayAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
-    IntegerAttr,
     StringAttr,
     i1,
 )
@@ -47,8 +45,8 @@ from xdsl.traits import (
 )
 from xdsl.utils.exceptions import VerifyException
 
-from ...core.irtypes import ints
-from .types import BufferType, TileType
+from ...core.affine import Ranges, bounds
+from .types import BufferType, TileType, tile_type
 
 
 @irdl_op_definition
@@ -300,7 +298,7 @@ class ReduceOp(IRDLOperation):
         %m = loop.reduce max "j" %x, %a : tile<i: 8, f32>
 
     A register axis is combined in order; over lanes the order is free, and integer results are
-    exact. Where `mask` is false the element is left out.
+    exact.
     """
 
     name = "loop.reduce"
@@ -328,58 +326,34 @@ class ReduceOp(IRDLOperation):
 
 
 @irdl_op_definition
-class RelabelOp(IRDLOperation):
-    """The same registers under other axis names; free."""
+class PickOp(IRDLOperation):
+    """Registers of a tile under other axes: slice, relabel, window, broadcast; free.
 
-    name = "loop.relabel"
-    value = operand_def(TileType)
-    res = result_def(TileType)
-    traits = traits_def(Pure())
+        %s = loop.pick %t[i + 2, j] : tile<i: 5, j: 48 lanes, f32>
 
-    def __init__(self, value: SSAValue, type_: TileType):
-        super().__init__(operands=[value], result_types=[type_])
-
-    def verify_(self) -> None:
-        assert isinstance(self.value.type, TileType)
-        assert isinstance(self.res.type, TileType)
-        old, new = self.value.type, self.res.type
-        if [(a.extent, a.is_lanes) for a in old.axes] != [(a.extent, a.is_lanes) for a in new.axes]:
-            raise VerifyException("a relabel keeps sizes and places")
-
-
-@irdl_op_definition
-class SliceOp(IRDLOperation):
-    """A part of a tile along register axes, free: `loop.slice %t [1, 0] : tile<i: 5, ...>`.
-
-    `offsets` has one start for each axis; the result's sizes say how far.
+    The map takes the result's axes to a position on each axis of the value. The value's lanes axis
+    is taken whole (its result is the lanes axis of the pick) or at a constant position.
     """
 
-    name = "loop.slice"
+    name = "loop.pick"
     value = operand_def(TileType)
-    offsets = prop_def(ArrayAttr[IntegerAttr])
+    map = prop_def(AffineMapAttr)
     res = result_def(TileType)
     traits = traits_def(Pure())
 
-    def __init__(self, value: SSAValue, offsets: Sequence[int], type_: TileType):
+    def __init__(self, value: SSAValue, map_: AffineMap, type_: TileType):
         super().__init__(
-            operands=[value], properties={"offsets": ints(offsets)}, result_types=[type_]
+            operands=[value], properties={"map": AffineMapAttr(map_)}, result_types=[type_]
         )
 
-
-@irdl_op_definition
-class InsertOp(IRDLOperation):
-    """A tile with a part replaced along register axes; free: the inverse of `loop.slice`."""
-
-    name = "loop.insert"
-    value = operand_def(TileType)
-    dest = operand_def(TileType)
-    offsets = prop_def(ArrayAttr[IntegerAttr])
-    res = result_def(TileType)
-    traits = traits_def(Pure())
-
-    def __init__(self, value: SSAValue, dest: SSAValue, offsets: Sequence[int]):
-        super().__init__(
-            operands=[value, dest],
-            properties={"offsets": ints(offsets)},
-            result_types=[dest.type],
-        )
+    def verify_(self) -> None:
+        value, result, map_ = tile_type(self.value), tile_type(self.res), self.map.data
+        if map_.num_dims != len(result.axes) or len(map_.results) != len(value.axes):
+            raise VerifyException("the map takes the result's axes to the value's")
+        ranges = Ranges(tuple((0, axis.extent) for axis in result.axes))
+        for axis, expr in zip(value.axes, map_.results, strict=True):
+            interval = bounds(expr, ranges)
+            if interval is None or interval[0] < 0 or interval[1] > axis.extent:
+                raise VerifyException(f"the pick leaves axis '{axis.label}' of {axis.extent}")
+        if value.element_type != result.element_type:
+            raise VerifyException("a pick keeps the element type")

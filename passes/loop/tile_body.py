@@ -1,0 +1,363 @@
+"""Lifting a statement's scalar body to tiles: one tile op for each scalar op.
+
+A value has the tile axes it depends on, by name; what lacks an axis broadcasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, cast
+
+from xdsl.dialects.builtin import (
+    DenseIntOrFPElementsAttr,
+    IndexType,
+    IntegerAttr,
+    TensorType,
+    i1,
+)
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir.affine import (
+    AffineConstraintExpr,
+    AffineConstraintKind,
+    AffineExpr,
+    AffineMap,
+    AffineSet,
+)
+
+from ...core.affine import const, dim, substitute, used
+from ...core.errors import PassError
+from ...core.locations import describe
+from ...dialects.loop import (
+    ELEMENTWISE,
+    CoeffOp,
+    ConstantOp,
+    IndexOp,
+    IotaOp,
+    LoadOp,
+    MaskOp,
+    PickOp,
+    ReadOp,
+    StoreOp,
+    TableOp,
+    TileType,
+    buffer_type,
+    tile_type,
+)
+from .tile_space import LoopSpace, Statement, read_guards
+
+Emit = Callable[[Operation], Operation]
+
+
+@dataclass
+class RegisterTile:
+    """What a register buffer holds: a tile, and where each of its dimensions came from."""
+
+    tile: SSAValue
+    exprs: list[AffineExpr]
+
+
+@dataclass
+class TileWriter:
+    """Writes tile ops for statements of one kernel.
+
+    Attributes:
+        emit: appends an op at the current place.
+        registers: contents of register buffers, by buffer.
+        buffers: the new value of each buffer of the nest.
+    """
+
+    space: LoopSpace
+    emit: Emit
+    registers: dict[SSAValue, RegisterTile] = field(default_factory=dict[SSAValue, RegisterTile])
+    buffers: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
+
+    def add(self, op: Operation) -> SSAValue:
+        """Emit an op with one result."""
+        return self.emit(op).results[0]
+
+    def tile(self, numbers: Sequence[int], element: Attribute) -> TileType:
+        """The tile type over these axes, in their order."""
+        return TileType.get([self.space.axes[n] for n in self.space.in_order(numbers)], element)
+
+    def numbers_of(self, *values: SSAValue) -> list[int]:
+        """The axes that tiles have together."""
+        by_label = {axis.label: n for n, axis in self.space.axes.items()}
+        return self.space.in_order(by_label[label] for v in values for label in tile_type(v).labels)
+
+    def constant(
+        self, value: Attribute, element: Attribute, numbers: Sequence[int] = ()
+    ) -> SSAValue:
+        """The same value everywhere."""
+        return self.add(ConstantOp(value, self.tile(numbers, element)))
+
+    def elementwise(self, name: str, args: Sequence[SSAValue], element: Attribute) -> SSAValue:
+        """A tile op by the name of the scalar one (`arith.addf`)."""
+        type_ = self.tile(self.numbers_of(*args), element)
+        return self.add(ELEMENTWISE[name](args, type_))
+
+    def mask(self, guards: Sequence[AffineExpr], equal: bool = False) -> SSAValue | None:
+        """Where all guards are >= 0 (or, with `equal`, are 0); `None` for no guards."""
+        if not guards:
+            return None
+        kind = AffineConstraintKind.eq if equal else AffineConstraintKind.ge
+        numbers = self.space.axis_numbers(guards)
+        operands, exprs = self.space.project(guards, numbers)
+        constraints = tuple(AffineConstraintExpr(kind, expr, const(0)) for expr in exprs)
+        condition = AffineSet(len(operands) + len(numbers), 0, constraints)
+        return self.add(MaskOp(condition, operands, self.tile(numbers, i1)))
+
+    def broadcast(self, value: SSAValue, numbers: Sequence[int]) -> SSAValue:
+        """`value` with exactly these axes, some of which it lacks."""
+        have = self.numbers_of(value)
+        want = self.space.in_order(numbers)
+        if have == want:
+            return value
+        position = {n: i for i, n in enumerate(want)}
+        map_ = AffineMap(len(want), 0, tuple(dim(position[n]) for n in have))
+        return self.add(PickOp(value, map_, self.tile(want, tile_type(value).element_type)))
+
+    # Statements.
+
+    def body(self, statement: Statement, block: Block, masks: Masks) -> list[SSAValue]:
+        """Tiles that the body of a statement yields."""
+        values: dict[SSAValue, SSAValue] = {}
+        for op in block.ops:
+            if op is block.last_op:
+                return [values[operand] for operand in op.operands]
+            for result in op.results:
+                values[result] = self.scalar_op(statement, op, values, masks)
+        raise AssertionError("a body ends with a yield")
+
+    def inline(self, block: Block, args: Sequence[SSAValue]) -> list[SSAValue]:
+        """Tiles that a combine region yields for these arguments."""
+        values: dict[SSAValue, SSAValue] = dict(zip(block.args, args, strict=True))
+        for op in block.ops:
+            if op is block.last_op:
+                return [values[operand] for operand in op.operands]
+            values[op.results[0]] = self.pure_op(op, values)
+        raise AssertionError("a combine region ends with a yield")
+
+    def scalar_op(
+        self,
+        statement: Statement,
+        op: Operation,
+        values: dict[SSAValue, SSAValue],
+        masks: Masks,
+    ) -> SSAValue:
+        """The tile of one scalar op."""
+        if isinstance(op, ReadOp):
+            return self.read(statement, op, [values[s] for s in op.symbols], masks)
+        if isinstance(op, IndexOp):
+            position = [axis.label for axis in statement.op.axes].index(op.axis.data)
+            return self.iota(statement.axis_exprs[position])
+        if isinstance(op, CoeffOp):
+            return self.table(statement, op)
+        return self.pure_op(op, values)
+
+    def pure_op(self, op: Operation, values: dict[SSAValue, SSAValue]) -> SSAValue:
+        """The tile of an arith or math op."""
+        if op.name == "arith.constant":
+            return self.constant(op.properties["value"], op.results[0].type)
+        if op.name not in ELEMENTWISE:
+            raise PassError(
+                f"'{op.name}' in a statement's body has no tile form",
+                where=describe(op),
+                hint="bodies are straight lines of arith and math ops",
+            )
+        args = [values[operand] for operand in op.operands]
+        type_ = self.tile(self.numbers_of(*args), op.results[0].type)
+        predicate = cast("IntegerAttr[Any] | None", op.properties.get("predicate"))
+        return self.add(ELEMENTWISE[op.name](args, type_, predicate))
+
+    def iota(self, expr: AffineExpr) -> SSAValue:
+        """The value of an index expression."""
+        numbers = self.space.axis_numbers([expr])
+        operands, exprs = self.space.project([expr], numbers)
+        map_ = AffineMap(len(operands) + len(numbers), 0, tuple(exprs))
+        return self.add(IotaOp(map_, operands, self.tile(numbers, IndexType())))
+
+    def table(self, statement: Statement, op: CoeffOp) -> SSAValue:
+        """A literal matrix read at constant or tile positions."""
+        exprs = statement.access(op.map.data.results, 0, self.space)
+        numbers = self.space.axis_numbers(exprs)
+        if self.space.loop_numbers(exprs) or any(self.space.axes[n].is_lanes for n in numbers):
+            raise PassError(
+                "a literal matrix is indexed by a loop that stays",
+                where=describe(op),
+                hint="unroll the loops that index it",
+            )
+        shape = [self.space.axes[n].extent for n in numbers]
+        source = list(op.values.get_values())
+        extents = op.values.get_shape()
+        entries: list[Any] = []
+        for point in product(*(range(extent) for extent in shape)):
+            dims = [const(0)] * len(self.space.ranges.dims)
+            for n, position in zip(numbers, point, strict=True):
+                dims[n] = const(position)
+            flat = 0
+            for expr, extent in zip(exprs, extents, strict=True):
+                flat = flat * extent + substitute(expr, dims).eval([], [])
+            entries.append(source[flat])
+        element = op.res.type
+        type_ = cast("TensorType[Any]", TensorType(element, shape))
+        values = DenseIntOrFPElementsAttr.from_list(type_, entries)
+        return self.add(TableOp(values, self.tile(numbers, element)))
+
+    # Memory.
+
+    def read(
+        self, statement: Statement, op: ReadOp, indices: Sequence[SSAValue], masks: Masks
+    ) -> SSAValue:
+        """The tile that a read gives: a load, or registers."""
+        exprs = statement.access(op.map.data.results, len(indices), self.space)
+        guards: list[AffineExpr] = []
+        if op.fill is not None:
+            guards = [g for g in read_guards(exprs, op, self.space) if g not in masks.discharged]
+        if op.source in self.registers:
+            return self.pick(op, self.registers[op.source], exprs, guards)
+        guards += [g for g in masks.for_access(op.source, exprs, self.space) if g not in guards]
+        numbers = self.space.in_order(
+            {*self.space.axis_numbers([*exprs, *guards]), *self.numbers_of(*indices)}
+        )
+        mask = self.mask(guards)
+        operands, dims = self.space.project(exprs, numbers)
+        map_ = AffineMap(len(operands) + len(numbers), len(indices), tuple(dims))
+        type_ = self.tile(numbers, op.res.type)
+        source = self.buffers.get(op.source, op.source)
+        load = LoadOp(source, map_, type_, ivs=operands, indices=indices, mask=mask, fill=op.fill)
+        return self.add(load)
+
+    def pick(
+        self, op: ReadOp, held: RegisterTile, exprs: Sequence[AffineExpr], guards: list[AffineExpr]
+    ) -> SSAValue:
+        """What a read of a register buffer sees: registers of the tile that was written."""
+        held_numbers = self.numbers_of(held.tile)
+        position: dict[int, AffineExpr] = {n: dim(n) for n in held_numbers}
+        for written, wanted in zip(held.exprs, exprs, strict=True):
+            axes = [n for n in self.space.axis_numbers([written]) if n in held_numbers]
+            base = substitute(
+                written,
+                [const(0) if n in axes else dim(n) for n in range(len(self.space.ranges.dims))],
+            )
+            offset = self.space.simplify(wanted - base)
+            if (
+                len(axes) > 1
+                or self.space.loop_numbers([offset])
+                or (not axes and offset != const(0))
+            ):
+                raise PassError(
+                    "a register buffer is read at an index that is not constant",
+                    where=describe(op),
+                    hint="unroll or vectorize the loops that index it, or keep it in scratch",
+                )
+            if axes:
+                position[axes[0]] = offset
+        numbers = self.space.axis_numbers(position.values())
+        _, dims = self.space.project([position[n] for n in held_numbers], numbers)
+        result = held.tile
+        if dims != [dim(i) for i in range(len(dims))] or numbers != held_numbers:
+            map_ = AffineMap(len(numbers), 0, tuple(dims))
+            type_ = self.tile(numbers, tile_type(held.tile).element_type)
+            result = self.add(PickOp(held.tile, map_, type_))
+        mask = self.mask(guards)
+        if mask is None or op.fill is None:
+            return result
+        fill = self.constant(op.fill, op.res.type)
+        return self.elementwise("arith.select", [mask, result, fill], op.res.type)
+
+    def write(self, statement: Statement, index: int, value: SSAValue, masks: Masks) -> None:
+        """Put a tile where result `index` of a statement goes."""
+        op = statement.op
+        dest = op.outs[index]
+        exprs = statement.access(op.out_maps.data[index].data.results, 0, self.space)
+        if buffer_type(dest).space.data == "register":
+            numbers = {*self.space.axis_numbers(exprs), *self.numbers_of(value)}
+            tile = self.broadcast(value, self.space.in_order(numbers))
+            self.registers[dest] = RegisterTile(tile, exprs)
+            return
+        numbers = self.space.axis_numbers(exprs)
+        extra = [n for n in self.numbers_of(value) if n not in numbers]
+        if extra:
+            raise PassError(
+                f"axis '{self.space.axes[extra[0]].label}' is not an axis of what is written",
+                where=describe(op),
+                hint="compute this inside the loop that is not vectorized or unrolled",
+            )
+        guards = masks.for_access(dest, exprs, self.space)
+        mask = self.mask(guards)
+        operands, dims = self.space.project(exprs, numbers)
+        map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
+        source = self.broadcast(value, numbers)
+        target = self.buffers.get(dest, dest)
+        self.emit(StoreOp(source, target, map_, ivs=operands, mask=mask))
+
+    def load_out(self, statement: Statement, index: int, masks: Masks) -> SSAValue:
+        """What result `index` of a statement holds so far."""
+        op = statement.op
+        dest = op.outs[index]
+        exprs = statement.access(op.out_maps.data[index].data.results, 0, self.space)
+        numbers = self.space.axis_numbers(exprs)
+        operands, dims = self.space.project(exprs, numbers)
+        map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
+        type_ = self.tile(numbers, buffer_type(dest).element_type)
+        mask = self.mask(masks.for_access(dest, exprs, self.space))
+        source = self.buffers.get(dest, dest)
+        return self.add(LoadOp(source, map_, type_, ivs=operands, mask=mask))
+
+
+@dataclass
+class Masks:
+    """Guards of a statement that its memory accesses must still respect.
+
+    Attributes:
+        guards: of the statement's domain, not yet seen to by a loop's bounds or a condition.
+        discharged: guards that are seen to.
+    """
+
+    guards: list[AffineExpr]
+    discharged: list[AffineExpr]
+
+    def for_access(
+        self, buffer: SSAValue, exprs: Sequence[AffineExpr], space: LoopSpace
+    ) -> list[AffineExpr]:
+        """The guards without which this access could leave its buffer's memory.
+
+        Lanes of padding are memory: what lies inside the physical extents may be touched.
+        """
+        type_ = buffer_type(buffer)
+        physical = [
+            space.simplify(substitute(expr, list(exprs))) for expr in type_.layout_map.results
+        ]
+        outside = False
+        for expr, extent in zip(physical, type_.physical_shape, strict=True):
+            outside |= not (space.holds(expr) and space.holds(const(extent - 1) - expr))
+        if not outside:
+            return []
+        touched = {n for expr in exprs for n in used(expr)[0]}
+        return [guard for guard in self.guards if used(guard)[0] & touched]
+
+
+_FLOAT_COMBINE = {
+    "sum": "arith.addf",
+    "prod": "arith.mulf",
+    "max": "arith.maximumf",
+    "min": "arith.minimumf",
+}
+_INT_COMBINE = {
+    "sum": "arith.addi",
+    "prod": "arith.muli",
+    "max": "arith.maxsi",
+    "min": "arith.minsi",
+    "and": "arith.andi",
+    "or": "arith.ori",
+}
+
+
+def combine_op(combiner: str, element: Attribute) -> str:
+    """The scalar op that a named combiner is."""
+    is_int = isinstance(element, IndexType) or element.name == "integer_type"
+    if is_int and element == i1 and combiner in ("max", "min", "sum", "prod"):
+        return "arith.ori" if combiner in ("max", "sum") else "arith.andi"
+    return (_INT_COMBINE if is_int else _FLOAT_COMBINE)[combiner]
