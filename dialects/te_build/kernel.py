@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from xdsl.dialects.builtin import (
@@ -101,9 +102,9 @@ class KernelBuilder:
     def _finish_compute(
         self, name: str, body: Body, num_parallel: int, reduction: Reduction
     ) -> tuple[Tensor, ...]:
-        shape = [extent for _, extent in body.axes[:num_parallel]]
+        shape = tuple(extent for _, extent in body.axes[:num_parallel])
         attrs = [
-            te.AxisAttr.get(label, te.PARALLEL if at < num_parallel else te.REDUCE, extent)
+            _axis(label, te.PARALLEL if at < num_parallel else te.REDUCE, extent)
             for at, (label, extent) in enumerate(body.axes)
         ]
         properties: dict[str, Attribute] = {"sym_name": StringAttr(name), "axes": ArrayAttr(attrs)}
@@ -114,7 +115,7 @@ class KernelBuilder:
         regions = [Region(body.block)]
         if reduction.combine is not None:
             regions.append(reduction.combine)
-        types = [TensorType(value.value.type, shape) for value in reduction.values]
+        types = [_tensor(value.value.type, shape) for value in reduction.values]
         op = te.ComputeOp.create(
             result_types=types, properties=properties, regions=regions, location=self.location
         )
@@ -197,7 +198,7 @@ class KernelBuilder:
         self._target = outer
         block.add_op(te.YieldOp.create(operands=[stored(t) for t in new], location=self.location))
         label, extent = axis
-        axis_attr = te.AxisAttr.get(label, te.PARALLEL, extent)
+        axis_attr = _axis(label, te.PARALLEL, extent)
         op = te.ScanOp(name, axis_attr, values, Region(block), reverse)
         op.location = self.location
         outer.add_op(op)
@@ -244,7 +245,18 @@ def stored(tensor: Tensor) -> SSAValue:
 
 def te_type(type_: Attribute) -> TensorType[Any]:
     """The te type of a graph tensor type: signless, without names of dims."""
-    return TensorType(plain(tensor_element(type_)), tensor_shape(type_))
+    return _tensor(plain(tensor_element(type_)), tensor_shape(type_))
+
+
+# Attributes cost more than the ops that hold them, and kernels share most of theirs.
+@lru_cache(maxsize=4096)
+def _axis(name: str, kind: str, extent: int) -> te.AxisAttr:
+    return te.AxisAttr.get(name, kind, extent)
+
+
+@lru_cache(maxsize=4096)
+def _tensor(element: Attribute, shape: tuple[int, ...]) -> TensorType[Any]:
+    return TensorType(element, shape)
 
 
 _LETTERS = "ijklmnopqrstuvw"
