@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 DIALECTS = lazy(
     __name__,
     {
-        "graph": "graph:Graph",
+        "graph": "graph.registry:Graph",
         "loop": "loop:Loop",
         "sched": "sched:Sched",
         "te": "te:Te",

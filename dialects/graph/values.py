@@ -18,7 +18,6 @@ from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import OpResult, SSAValue
 
 from ...core.errors import NncError
-from ...core.symbolic import Dim
 from .base import ConstantOp, GraphOp, constant_value
 from .types import Dims, dims, element
 
@@ -63,12 +62,12 @@ def length(value: SSAValue | None) -> int | None:
 
 
 def elementwise(
-    function: Callable[..., Dim | bool | None], *arguments: ShapeValue | None
+    function: Callable[..., object], *arguments: ShapeValue | None
 ) -> ShapeValue | None:
     """Broadcasts `function` over the elements; an element that is not known makes it unknown."""
     import numpy as np
 
-    def known(*items: Any) -> Dim | bool | None:
+    def known(*items: Any) -> object:
         return None if any(item is None for item in items) else function(*items)
 
     arrays: list[ShapeValue] = []
