@@ -1,0 +1,1 @@
+"""The parts of nn-opt: flags, registry and plug-ins, pipelines, instruments, expectations."""

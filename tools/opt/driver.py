@@ -1,0 +1,328 @@
+"""Running nn-opt: read, verify, run the pipeline, print; errors become diagnostics here."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import cast
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.utils.exceptions import (
+    ArgSpecParseError,
+    DiagnosticException,
+    ParseError,
+    UnregisteredConstructException,
+)
+
+from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
+from ...core.errors import NncError, PassError
+from ...core.explain import Log, explaining
+from . import listing
+from .check import Check
+from .expectations import compare, expectations
+from .flags import Flags
+from .instruments import Instrument, PassFailure, PrintIR, Timing
+from .pipeline import Spec, Step, build, parse, render
+from .plugin import load_plugin
+from .registry import Registry, load
+from .sources import Part, parse_upstream, read_bytes, read_text, shown, split
+from .text import parse_module, print_module
+
+USER_ERRORS = (
+    NncError,
+    DiagnosticException,
+    ParseError,
+    UnregisteredConstructException,
+    ArgSpecParseError,
+)
+
+
+def run(flags: Flags) -> int:
+    """Do what the flags say; the exit status."""
+    try:
+        if flags.version:
+            listing.print_versions()
+            return 0
+        registry = load([load_plugin(path) for path in flags.plugins])
+        if listing.wanted(flags):
+            listing.print_lists(flags, registry)
+            return 0
+        return Driver(flags, registry).run()
+    except USER_ERRORS as error:
+        _complain(from_exception(error), {})
+        return _fail(flags)
+    except Exception as error:
+        _complain(_internal(error), {})
+        return _fail(flags)
+
+
+def _complain(diagnostic: Diagnostic, sources: dict[str, str]) -> None:
+    print(diagnostic.render(sources), file=sys.stderr)
+
+
+def _internal(error: BaseException) -> Diagnostic:
+    return Diagnostic(
+        Severity.ERROR,
+        f"internal error: {type(error).__name__}: {error}",
+        help="this is a bug in the compiler; nn-opt --debug shows the traceback",
+    )
+
+
+def _fail(flags: Flags) -> int:
+    if flags.debug:
+        traceback.print_exc()
+    return 1
+
+
+class Driver:
+    """One run over one input."""
+
+    def __init__(self, flags: Flags, registry: Registry):
+        self.flags = flags
+        self.registry = registry
+        self.file = shown(flags.input)
+        self.steps = build(flags.pipelines, registry)
+        self.timing = Timing()
+        self.log = Log()
+        self.sources: dict[str, str] = {}
+        self.check_names()
+
+    def check_names(self) -> None:
+        """Names in flags that stand for passes and targets must be known.
+
+        Raises: PassError: one is not.
+        """
+        flags = self.flags
+        explained = [name for name in flags.explain if name != "*"]
+        for name in [*flags.print_before, *flags.print_after, *explained]:
+            self.registry.find_pass(name)
+        if self.emit_spec.name not in ("nn", "mlir"):
+            self.registry.find_target(self.emit_spec.name)
+        if flags.target is not None:
+            from ...targets import resolve
+
+            resolve(flags.target)
+
+    @property
+    def emit_spec(self) -> Spec:
+        """What `-t` asks for."""
+        specs = parse(self.flags.emit)
+        if len(specs) != 1:
+            raise PassError(f"-t takes one target, got '{self.flags.emit}'")
+        return specs[0]
+
+    def run(self) -> int:
+        """All parts of the input; the exit status."""
+        flags = self.flags
+        if flags.dump_pipeline:
+            count = len(self.steps)
+            print(f"Pass Manager with {count} passes:\n{render(self.steps)}", file=sys.stderr)
+        written: list[bytes] = []
+        failed = False
+        for part in self.parts():
+            made, ok = self.run_part(part)
+            failed |= not ok
+            written.append(made)
+        separator = f"{flags.output_split_marker}\n".encode()
+        self.write(separator.join(written))
+        if flags.timing:
+            sys.stderr.write(self.timing.report())
+        if flags.statistics:
+            sys.stderr.write(listing.statistics(self.log))
+        return int(failed)
+
+    def parts(self) -> list[Part]:
+        """The texts to read; one empty part for a front end's binary file."""
+        if self.flags.format not in ("nn", "mlir"):
+            return [Part("", 1)]
+        text = read_text(self.flags.input)
+        self.sources[self.file] = text
+        return split(text, self.flags.split_marker)
+
+    def run_part(self, part: Part) -> tuple[bytes, bool]:
+        """One module: what is to be written, and whether all was as it should be."""
+        made = b""
+        with collecting() as diagnostics:
+            try:
+                made = self.transform(part)
+            except PassFailure as failure:
+                diagnostics += failure.diagnostics
+            except USER_ERRORS as error:
+                self.show_traceback()
+                diagnostics.append(from_exception(error))
+            except Exception as error:
+                self.show_traceback()
+                diagnostics.append(_internal(error))
+        ok = all(one.severity is not Severity.ERROR for one in diagnostics)
+        if self.flags.verify_diagnostics:
+            expected = expectations(part.text, part.first_line)
+            diagnostics = compare(expected, diagnostics, self.file)
+            ok = not diagnostics
+        for diagnostic in diagnostics:
+            _complain(diagnostic, self.sources)
+        return made, ok
+
+    def show_traceback(self) -> None:
+        if self.flags.debug:
+            traceback.print_exc()
+
+    def transform(self, part: Part) -> bytes:
+        """Parse, verify, run the passes, print."""
+        flags = self.flags
+        context = self.registry.context(allow_unregistered=flags.allow_unregistered)
+        self.timing.start()
+        module = self.parse(part, context)
+        self.timing.stop("parse")
+        self.verify(module)
+        if flags.target is not None:
+            module.attributes["nnc.target"] = StringAttr(flags.target)
+        if flags.verify_roundtrip:
+            check_roundtrip(module, context)
+        self.run_steps(module, context)
+        self.timing.start()
+        made = self.emit(module, context)
+        self.timing.stop("print")
+        return made
+
+    def parse(self, part: Part, context: Context) -> ModuleOp:
+        """The module of a text, or of a model that a front end reads."""
+        match self.flags.format:
+            case "nn":
+                return parse_module(part.padded, self.file, context, self.registry.syntax)
+            case "mlir":
+                return parse_upstream(part.padded, self.file, context)
+            case name:
+                return _read_model(name, self.flags.input)
+
+    def verify(self, module: ModuleOp, after: Step | None = None) -> None:
+        """Check everything, dominance included.
+
+        Raises: PassFailure: with all that is wrong.
+        """
+        from .verify import diagnose
+
+        if found := diagnose(module):
+            if after is not None:
+                text = f"pass '{after.flag}' left the module broken"
+                found.append(Diagnostic(Severity.NOTE, text))
+            raise PassFailure(found)
+
+    def run_steps(self, module: ModuleOp, context: Context) -> None:
+        """The pipeline, with all that the flags ask for around each pass."""
+        around = self.instruments()
+        for step in self.steps:
+            for one in around:
+                one.before(step, module)
+            try:
+                self.apply(step, module, context)
+                if self.flags.verify_each:
+                    self.verify(module, step)
+            except BaseException:
+                for one in around:
+                    one.failed(step, module)
+                raise
+            for one in around:
+                one.after(step, module)
+
+    def apply(self, step: Step, module: ModuleOp, context: Context) -> None:
+        """Run one pass, listening to it where a flag asks for that."""
+        explain = "*" in self.flags.explain or step.flag in self.flags.explain
+        listening = explain or self.flags.statistics
+        self.timing.start()
+        with explaining() if listening else nullcontext(Log()) as log:
+            step.apply(context, module)
+        self.timing.stop(step.title)
+        for name, number in log.counts.items():
+            self.log.counts[f"{step.flag}: {name}"] += number
+        if explain:
+            for note in log.notes:
+                print(f"{step.flag}: {note}", file=sys.stderr)
+
+    def instruments(self) -> list[Instrument]:
+        """What stands around each pass."""
+        found: list[Instrument] = []
+        dumps = PrintIR(self.flags, self.print, sys.stderr)
+        if dumps.wanted:
+            found.append(dumps)
+        if self.flags.check_semantics:
+            found.append(Check(sys.stderr))
+        return found
+
+    def print(self, module: ModuleOp) -> str:
+        """A module in the form that the flags ask for."""
+        flags = self.flags
+        generic = flags.generic or flags.emit == "mlir"
+        return print_module(module, generic=generic, locations=flags.locations, elide=flags.elide)
+
+    def emit(self, module: ModuleOp, context: Context) -> bytes:
+        """What goes to stdout."""
+        spec = self.emit_spec
+        if spec.name in ("nn", "mlir"):
+            return self.print(module).rstrip("\n").encode() + b"\n"
+        return emit_target(self.registry, spec, module, context)
+
+    def write(self, made: bytes) -> None:
+        """Write to stdout or to the file of `-o`."""
+        if self.flags.output == "-":
+            sys.stdout.flush()
+            sys.stdout.buffer.write(made)
+            sys.stdout.buffer.flush()
+            return
+        try:
+            Path(self.flags.output).write_bytes(made)
+        except OSError as error:
+            raise NncError(f"cannot write {self.flags.output}: {error.strerror}") from None
+
+
+def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Context) -> bytes:
+    """What a target makes of a module. One with `emit_bytes` writes bytes, the others text."""
+    from xdsl.utils.arg_spec import ArgSpec
+
+    try:
+        target = registry.find_target(spec.name).from_spec(ArgSpec(spec.name, spec.options))
+    except ValueError as error:
+        raise PassError(f"options of target '{spec.name}': {error}") from None
+    emit_bytes = getattr(target, "emit_bytes", None)
+    if emit_bytes is not None:
+        binary = BytesIO()
+        cast("Callable[[Context, ModuleOp, BytesIO], None]", emit_bytes)(context, module, binary)
+        return binary.getvalue()
+    text = StringIO()
+    target.emit(context, module, text)
+    return text.getvalue().encode()
+
+
+def check_roundtrip(module: ModuleOp, context: Context) -> None:
+    """Print and parse in both forms, with locations, and compare.
+
+    Raises: PassError: with the first line that differs.
+    """
+    for generic in (False, True):
+        once = print_module(module, generic=generic, locations=True)
+        again = parse_module(once, "<roundtrip>", context.clone(), ())
+        twice = print_module(again, generic=generic, locations=True)
+        if once != twice or not module.is_structurally_equivalent(again):
+            form = "generic" if generic else "pretty"
+            raise PassError(f"the {form} form does not round-trip: {_difference(once, twice)}")
+
+
+def _difference(first: str, second: str) -> str:
+    for one, other in zip(first.split("\n"), second.split("\n"), strict=False):
+        if one != other:
+            return f"'{one.strip()}' became '{other.strip()}'"
+    return "the text stays, the structure differs"
+
+
+def _read_model(front_end: str, path: str) -> ModuleOp:
+    from ...frontends import FRONTENDS
+
+    if front_end not in FRONTENDS:
+        known = ", ".join(["nn", "mlir", *FRONTENDS])
+        raise NncError(f"unknown input format '{front_end}'", hint=f"formats: {known}")
+    source: str | bytes = read_bytes(path) if path == "-" else path
+    return FRONTENDS[front_end]()(source)

@@ -1,0 +1,136 @@
+"""What nn-opt knows by name: dialects, passes and targets of xDSL, of ours, and of plug-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from typing import Any, NoReturn
+
+from xdsl.context import Context
+from xdsl.dialects import get_all_dialects
+from xdsl.passes import ModulePass
+from xdsl.targets import get_all_targets
+from xdsl.transforms import get_all_passes
+from xdsl.universe import Universe
+from xdsl.utils.target import Target
+
+from ...core.catalog import Catalog, merge
+from ...core.errors import NncError, PassError
+from ...dialects import DIALECTS
+from ...lowering import CONVERSIONS, TARGETS
+from ...passes import PASSES
+from ...schedules import PASSES as SCHEDULE_PASSES
+from .plugin import Plugin
+
+OURS_INSTEAD = frozenset({"canonicalize", "cse", "dce"})
+"""xDSL's passes of these names drop locations: ours stand in their place."""
+TARGETS_INSTEAD = frozenset({"llvm", "mlir"})
+"""xDSL's llvm target drops what kernels need; `mlir` is our own generic form."""
+
+XDSL, NNC = "xDSL", "nnc"
+
+
+@dataclass
+class Registry:
+    """Everything that a name on the command line or in a text can stand for."""
+
+    dialects: Catalog
+    passes: Catalog
+    targets: Catalog
+    ours: frozenset[str]
+    """Names of passes that are not xDSL's own."""
+    syntax: list[str] = field(default_factory=list[str])
+    """Grammar fragments of plug-ins."""
+
+    def context(self, *, allow_unregistered: bool = False) -> Context:
+        """A fresh context; a dialect is imported when its first op is met."""
+        context = Context(allow_unregistered=allow_unregistered)
+        for name, load in self.dialects.items():
+            context.register_dialect(name, load)
+        return context
+
+    def find_pass(self, name: str) -> type[ModulePass]:
+        """The class behind a pass's flag.
+
+        Raises: PassError: there is none, with the nearest name.
+        """
+        return self.passes[name]() if name in self.passes else _unknown("pass", name, self.passes)
+
+    def find_target(self, name: str) -> type[Target]:
+        """The class behind a name that `-t` takes.
+
+        Raises: PassError: there is none, with the nearest name.
+        """
+        known = {**self.targets, "nn": None, "mlir": None}
+        return self.targets[name]() if name in self.targets else _unknown("target", name, known)
+
+
+def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
+    near = get_close_matches(name, list(known), 1)
+    flag = {"pass": "--list-passes", "target": "--list-targets"}[kind]
+    hint = f"did you mean '{near[0]}'?" if near else f"nn-opt {flag} names them all"
+    raise PassError(f"unknown {kind} '{name}'", hint=hint)
+
+
+def load(plugins: Sequence[Plugin]) -> Registry:
+    """Join all owners' catalogues.
+
+    Raises: NncError: two owners define the same name; both are named.
+    """
+    ours = {**PASSES, **CONVERSIONS, **SCHEDULE_PASSES}
+    theirs = _without(get_all_passes(), OURS_INSTEAD & ours.keys())
+    targets = _without(get_all_targets(), TARGETS_INSTEAD)
+    others = _installed()
+    return Registry(
+        dialects=merge(
+            "dialect",
+            [
+                (XDSL, get_all_dialects()),
+                (NNC, DIALECTS),
+                *((name, universe.all_dialects) for name, universe in others),
+                *((plugin.name, plugin.dialects) for plugin in plugins),
+            ],
+        ),
+        passes=(
+            passes := merge(
+                "pass",
+                [
+                    (XDSL, theirs),
+                    (NNC, ours),
+                    *((name, universe.all_passes) for name, universe in others),
+                    *((plugin.name, plugin.passes) for plugin in plugins),
+                ],
+            )
+        ),
+        targets=merge(
+            "target",
+            [
+                (XDSL, targets),
+                (NNC, TARGETS),
+                *((name, universe.all_targets) for name, universe in others),
+                *((plugin.name, plugin.targets) for plugin in plugins),
+            ],
+        ),
+        ours=frozenset(passes) - theirs.keys(),
+        syntax=[plugin.syntax for plugin in plugins if plugin.syntax],
+    )
+
+
+def _without(catalog: Mapping[str, Callable[[], Any]], names: Iterable[str]) -> Catalog:
+    left_out = frozenset(names)
+    return {name: load for name, load in catalog.items() if name not in left_out}
+
+
+def _installed() -> list[tuple[str, Universe]]:
+    """What installed packages publish as `xdsl.universe`, xDSL and ourselves left out."""
+    found: list[tuple[str, Universe]] = []
+    for point in entry_points(group="xdsl.universe"):
+        if point.name in ("xdsl", "nnc"):
+            continue
+        universe = point.load()
+        if not isinstance(universe, Universe):
+            raise NncError(f"entry point '{point.name}' ({point.value}) is not an xDSL Universe")
+        found.append((point.name, universe))
+    return sorted(found, key=lambda pair: pair[0])
