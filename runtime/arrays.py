@@ -29,7 +29,9 @@ def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 def is_ready(array: Array) -> bool:
     """Whether compiled code can take this array as it is."""
-    return array.flags.c_contiguous and array.dtype.isnative and array.ctypes.data % LINE == 0
+    if not array.flags.c_contiguous or not array.dtype.isnative:
+        return False
+    return array.ctypes.data % LINE == 0 or array.size == 0
 
 
 def ready(array: Array) -> Array:

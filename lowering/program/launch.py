@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...dialects.loop import BufferType
+
 
 @dataclass(frozen=True)
 class Place:
@@ -67,3 +69,24 @@ def must_wait(launch: Launch, before: Sequence[Launch]) -> bool:
 
 def _touch(some: Sequence[Place], others: Sequence[Place]) -> bool:
     return any(a.overlaps(b) for a in some for b in others)
+
+
+@dataclass(frozen=True)
+class KernelCode:
+    """What a call of a compiled kernel needs to know.
+
+    Attributes:
+        phases: (symbol, extent of the outermost parallel loop), run in order.
+        args: types of the buffers, inputs first, then outputs.
+        num_outputs: how many of them are written.
+        temporaries: bytes of each buffer that lives in the arena during the call.
+        scratch: bytes of one thread's own memory.
+        alone: so small that one thread is faster than several.
+    """
+
+    phases: tuple[tuple[str, int], ...]
+    args: tuple[BufferType, ...]
+    num_outputs: int
+    temporaries: tuple[int, ...] = ()
+    scratch: int = 0
+    alone: bool = False

@@ -1,0 +1,367 @@
+"""From a main function of calls to a program: slots, arena, launches, host steps.
+
+    func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+      %w = graph.constant #graph.weight<"f0e1..."> : tensor<8x8xf32>
+      %0 = func.call @dense(%x, %w) : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+      %1 = graph.reshape(%0, %shape) : tensor<32xf32>           // a view: no code, same memory
+      %2 = func.call @relu(%1) : (tensor<32xf32>) -> tensor<32xf32>
+      func.return %2
+    }
+
+Calls that follow each other become one segment with one entry function; every other op is a host
+step. What a host step or the caller sees has a slot of its own, all else lives in the arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
+from xdsl.ir import Attribute, Operation, SSAValue
+
+from ...core.dtypes import numpy_dtype
+from ...core.errors import PassError
+from ...core.irtypes import tensor_element, tensor_shape
+from ...core.locations import describe
+from ...dialects.graph.base import ConstantOp
+from ...dialects.loop import BufferType
+from ...runtime.arrays import Array, ready
+from ...runtime.program import (
+    ARENA,
+    FIRST_SLOT,
+    HostStep,
+    Output,
+    Program,
+    Segment,
+    TensorSpec,
+    Use,
+)
+from .entry import emit_entry
+from .launch import KernelCode, Launch, Place
+from .memory import Lifetime, align, plan_arena
+from .packing import pack
+
+VIEWS = frozenset(
+    f"graph.{name}" for name in ("reshape", "flatten", "squeeze", "unsqueeze", "identity")
+)
+"""Operators whose result is their first operand's memory with another shape."""
+HostRun = Callable[..., Sequence[Array]]
+
+
+@dataclass
+class Storage:
+    """Memory that one or several values of main share.
+
+    Attributes:
+        size: bytes.
+        shape, dtype: of the value that made it.
+        slot: its slot; `None` while undecided and where it lives in the arena.
+        index: its number among the arena's buffers.
+        constant: its content, if known.
+        on_host: made by a host step.
+        first, last: positions of the first and the last op that uses it.
+    """
+
+    size: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    slot: int | None = None
+    index: int | None = None
+    constant: ConstantOp | None = None
+    on_host: bool = False
+    first: int = 0
+    last: int = 0
+
+
+@dataclass
+class SegmentPlan:
+    """Calls that one entry function runs; `launches` once the arena is planned."""
+
+    symbol: str
+    calls: list[tuple[CallOp, int]] = field(default_factory=list[tuple[CallOp, int]])
+    reads: dict[int, None] = field(default_factory=dict[int, None])
+    writes: dict[int, Storage] = field(default_factory=dict[int, Storage])
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """A program whose entry functions are still text."""
+
+    llvm_text: str
+    symbols: tuple[str, ...]
+    program: Callable[[Callable[[str], int], object], Program]
+    """Takes the address of each entry function and what keeps the code in memory."""
+
+
+def value_bytes(type_: Attribute) -> int:
+    """Bytes of a tensor or of a buffer, its padding included."""
+    if isinstance(type_, BufferType):
+        return type_.num_elements * numpy_dtype(type_.element_type).itemsize
+    return prod(tensor_shape(type_)) * numpy_dtype(tensor_element(type_)).itemsize
+
+
+def plan_program(
+    module: ModuleOp,
+    kernels: Mapping[str, KernelCode],
+    host: Callable[[Operation], HostRun],
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+) -> ProgramPlan:
+    """Plan `@main` of `module`.
+
+    Args:
+        module: holds `func.func @main` of calls, constants, views and host operators.
+        kernels: the compiled kernels by symbol.
+        host: gives the Python function that runs an operator on the host.
+        inputs: what the caller gives, in order of main's arguments.
+        outputs: what main returns, in order.
+    """
+    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    return _Planner(kernels, host, inputs, outputs).plan(main)
+
+
+class _Planner:
+    def __init__(
+        self,
+        kernels: Mapping[str, KernelCode],
+        host: Callable[[Operation], HostRun],
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+    ):
+        self.kernels, self.host = kernels, host
+        self.inputs, self.outputs = inputs, outputs
+        self.storages: dict[SSAValue, Storage] = {}
+        self.steps: list[SegmentPlan | Operation] = []
+        self.num_slots = len(inputs)
+        self.constants: dict[int, Array] = {}
+        self.packed: dict[object, int] = {}
+        self.position = 0
+
+    def plan(self, main: FuncOp) -> ProgramPlan:
+        self._place_inputs(main)
+        for op in main.body.block.ops:
+            self._visit(op)
+        returned = main.body.block.last_op
+        assert isinstance(returned, ReturnOp), "main ends with func.return"
+        results = [
+            self._output(*pair) for pair in zip(returned.arguments, self.outputs, strict=True)
+        ]
+        self._fill_segments()
+        launches, arena_bytes = self._place_in_arena()
+        steps = [self._host_step(s) if isinstance(s, Operation) else s for s in self.steps]
+        symbols = tuple(s.symbol for s in steps if isinstance(s, SegmentPlan))
+        scratch = align(max((code.scratch for code in self.kernels.values()), default=0))
+        text = "\n".join(emit_entry(symbol, launches[symbol], scratch) for symbol in symbols)
+
+        def program(address: Callable[[str], int], keep: object) -> Program:
+            return Program(
+                inputs=tuple(self.inputs),
+                outputs=tuple(results),
+                steps=tuple(s if isinstance(s, HostStep) else _segment(s, address) for s in steps),
+                num_slots=self.num_slots,
+                constants=self.constants,
+                last_use=self._last_uses(steps, results),
+                arena_bytes=arena_bytes,
+                scratch_bytes=scratch,
+                keep=keep,
+            )
+
+        return ProgramPlan(text, symbols, program)
+
+    def _place_inputs(self, main: FuncOp) -> None:
+        for slot, (argument, spec) in enumerate(zip(main.args, self.inputs, strict=True)):
+            storage = Storage(value_bytes(argument.type), spec.shape, spec.dtype, slot=slot)
+            self.storages[argument] = storage
+
+    def _visit(self, op: Operation) -> None:
+        if isinstance(op, ReturnOp):
+            return
+        if isinstance(op, ConstantOp):
+            self.storages[op.res] = self._new(op.res)
+            self.storages[op.res].constant = op
+        elif op.name in VIEWS and -1 not in tensor_shape(op.results[0].type):
+            self.storages[op.results[0]] = self.storages[op.operands[0]]
+        else:
+            self._visit_step(op)
+
+    def _visit_step(self, op: Operation) -> None:
+        self.position += 1
+        for operand in op.operands:
+            self.storages[operand].last = self.position
+        for result in op.results:
+            self.storages[result] = self._new(result)
+        if not isinstance(op, CallOp):
+            for value in (*op.operands, *op.results):
+                self._slot(self.storages[value])
+            for result in op.results:
+                self.storages[result].on_host = True
+            self.steps.append(op)
+            return
+        if not self.steps or isinstance(self.steps[-1], Operation):
+            self.steps.append(SegmentPlan(f"nnc.entry.{len(self.steps)}"))
+        segment = self.steps[-1]
+        assert isinstance(segment, SegmentPlan)
+        segment.calls.append((op, self.position))
+
+    def _new(self, value: SSAValue) -> Storage:
+        shape, dtype = tensor_shape(value.type), numpy_dtype(tensor_element(value.type))
+        size = prod(shape) * dtype.itemsize if -1 not in shape else 0
+        return Storage(size, shape, dtype, first=self.position, last=self.position)
+
+    def _slot(self, storage: Storage) -> int:
+        """The storage's slot; a constant's holds it as it is."""
+        if storage.slot is None:
+            if storage.constant is not None:
+                storage.slot = self._constant(storage.constant, None)
+            else:
+                storage.slot = self._new_slot()
+        return storage.slot
+
+    def _new_slot(self) -> int:
+        self.num_slots += 1
+        return self.num_slots - 1
+
+    def _constant(self, op: ConstantOp, buffer: BufferType | None) -> int:
+        """The slot of a constant as the buffer's layout wants it; equal ones share it."""
+        shape = buffer.extents if buffer is not None else tensor_shape(op.res.type)
+        layout = buffer.layout if buffer is not None else None
+        key = (op.value, tensor_element(op.res.type), shape, layout)
+        if key not in self.packed:
+            array = op.array.reshape(shape)
+            if buffer is not None:
+                packed = pack(array, buffer.layout_map, buffer.physical_shape)
+            else:
+                packed = ready(array)
+            self.packed[key] = self._new_slot()
+            self.constants[self.packed[key]] = packed
+        return self.packed[key]
+
+    def _output(self, value: SSAValue, spec: TensorSpec) -> Output:
+        storage = self.storages[value]
+        known = storage.slot is not None or storage.constant is not None
+        slot = self._slot(storage)
+        return Output(spec, Use(slot, spec.shape), copy=known or storage.on_host)
+
+    def _fill_segments(self) -> None:
+        """What each segment reads and writes, once every slot is known."""
+        for segment in self.steps:
+            if not isinstance(segment, SegmentPlan):
+                continue
+            for call, _ in segment.calls:
+                for result in call.results:
+                    slot = self.storages[result].slot
+                    if slot is not None:
+                        segment.writes[slot] = self.storages[result]
+                for operand in call.operands:
+                    storage = self.storages[operand]
+                    if storage.slot is not None and storage.constant is None:
+                        segment.reads[storage.slot] = None
+            for slot in segment.writes:
+                segment.reads.pop(slot, None)
+
+    def _place_in_arena(self) -> tuple[dict[str, list[Launch]], int]:
+        """Plan the arena, then make the launches of every segment; its size in bytes."""
+        lifetimes: list[Lifetime] = []
+        segments = [step for step in self.steps if isinstance(step, SegmentPlan)]
+        calls = [call for segment in segments for call in segment.calls]
+        temporaries: dict[CallOp, range] = {}
+        for call, position in calls:
+            for storage in (self.storages[result] for result in call.results):
+                if storage.slot is None:
+                    storage.index = len(lifetimes)
+                    lifetimes.append(Lifetime(storage.size, storage.first, storage.last))
+            sizes = self._code(call).temporaries
+            temporaries[call] = range(len(lifetimes), len(lifetimes) + len(sizes))
+            lifetimes += [Lifetime(size, position, position) for size in sizes]
+        arena = plan_arena(lifetimes)
+        places = [
+            Place(ARENA, offset, lifetime.size)
+            for offset, lifetime in zip(arena.offsets, lifetimes, strict=True)
+        ]
+        launches = {
+            segment.symbol: [
+                launch
+                for call, _ in segment.calls
+                for launch in self._launches(call, [places[i] for i in temporaries[call]], places)
+            ]
+            for segment in segments
+        }
+        return launches, arena.size
+
+    def _code(self, call: CallOp) -> KernelCode:
+        symbol = call.callee.root_reference.data
+        code = self.kernels.get(symbol)
+        if code is None:
+            raise PassError(f"there is no compiled kernel '{symbol}'", where=describe(call))
+        return code
+
+    def _launches(
+        self, call: CallOp, temporaries: Sequence[Place], places: Sequence[Place]
+    ) -> list[Launch]:
+        code = self._code(call)
+        values = [*call.operands, *call.results]
+        assert len(values) == len(code.args), f"{call.callee} has {len(code.args)} arguments"
+        where = [
+            self._place(value, type_, places)
+            for value, type_ in zip(values, code.args, strict=True)
+        ]
+        num_inputs = len(call.operands)
+        return [
+            Launch(
+                symbol,
+                extent,
+                tuple(where[:num_inputs]),
+                (*where[num_inputs:], *temporaries),
+                code.alone,
+                describe(call),
+            )
+            for symbol, extent in code.phases
+        ]
+
+    def _place(self, value: SSAValue, buffer: BufferType, places: Sequence[Place]) -> Place:
+        storage = self.storages[value]
+        if storage.constant is not None:
+            return Place(
+                FIRST_SLOT + self._constant(storage.constant, buffer), 0, value_bytes(buffer)
+            )
+        assert value_bytes(buffer) == storage.size, "only constants are packed"
+        if storage.index is not None:
+            return places[storage.index]
+        assert storage.slot is not None
+        return Place(FIRST_SLOT + storage.slot, 0, storage.size)
+
+    def _host_step(self, op: Operation) -> HostStep:
+        args = tuple(self._use(operand) for operand in op.operands)
+        results = tuple(self._slot(self.storages[result]) for result in op.results)
+        return HostStep(self.host(op), args, results, op.name.removeprefix("graph."), describe(op))
+
+    def _use(self, value: SSAValue) -> Use:
+        shape = tensor_shape(value.type)
+        return Use(self._slot(self.storages[value]), shape if -1 not in shape else None)
+
+    def _last_uses(
+        self, steps: Sequence[SegmentPlan | HostStep], results: Sequence[Output]
+    ) -> tuple[tuple[int, ...], ...]:
+        last: dict[int, int] = {}
+        for number, step in enumerate(steps):
+            if isinstance(step, SegmentPlan):
+                slots = [*step.reads, *step.writes]
+            else:
+                slots = [*(use.slot for use in step.args if use), *step.results]
+            last.update(dict.fromkeys(slots, number))
+        keep = {output.use.slot for output in results} | set(self.constants)
+        dead: list[list[int]] = [[] for _ in steps]
+        for slot, number in last.items():
+            if slot not in keep:
+                dead[number].append(slot)
+        return tuple(tuple(slots) for slots in dead)
+
+
+def _segment(plan: SegmentPlan, address: Callable[[str], int]) -> Segment:
+    writes = tuple((slot, s.shape, s.dtype) for slot, s in plan.writes.items())
+    return Segment(address(plan.symbol), tuple(plan.reads), writes)
