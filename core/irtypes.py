@@ -60,3 +60,8 @@ def as_attribute(value: Attribute | float | str | Sequence[int] | Sequence[float
 def strings(values: Sequence[str]) -> ArrayAttr[StringAttr]:
     """An array of strings."""
     return ArrayAttr([StringAttr(value) for value in values])
+
+
+def int_values(array: ArrayAttr[IntegerAttr]) -> tuple[int, ...]:
+    """The numbers in an array of integer attributes."""
+    return tuple(cast("IntegerAttr[Any]", item).value.data for item in array)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from xdsl.dialects.builtin import FloatAttr, IntegerAttr, IntegerType, StringAttr
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr
 from xdsl.ir import Attribute, TypeAttribute
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -24,7 +24,7 @@ from xdsl.irdl import (
 from ...core.errors import ModelError
 from ...core.irtypes import float_attr, int_attr
 from .base import GraphOp, Pattern
-from .checks import ALL, INTS, NUMBERS, common_element, expect, expect_rank
+from .checks import ALL, NUMBERS, SIZES, common_element, expect, expect_rank
 from .elementwise import UnaryOp
 from .types import info, tensor_type
 from .values import elementwise
@@ -224,8 +224,8 @@ class CastLikeOp(GraphOp):
 
 
 def cast_value(value: ShapeValue | None, to: Attribute | None) -> ShapeValue | None:
-    """A shape in another integer type; sizes are taken to fit, unless it is 8 bits wide."""
-    if to not in INTS or (isinstance(to, IntegerType) and to.width.data < 32):
+    """A shape in another integer type; sizes are taken to fit into 32 bits."""
+    if to not in SIZES:
         return None
 
     def number(item: Any) -> object:

@@ -16,6 +16,8 @@ INTS = SIGNED | UNSIGNED
 BOOL = IntegerType(1)
 BOOLS = frozenset((BOOL,))
 INDICES = frozenset((IntegerType(32), IntegerType(64)))
+SIZES = INDICES | frozenset(IntegerType(bits, Signedness.UNSIGNED) for bits in (32, 64))
+"""Integers wide enough for any size that is met in practice."""
 I64 = IntegerType(64)
 NUMBERS = FLOATS | INTS
 ALL = NUMBERS | BOOLS
