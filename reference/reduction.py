@@ -156,19 +156,11 @@ class CustomReduction:
 
 
 _EXACT = frozenset(
-    [
-        "te.yield",
-        "loop.yield",
-        "arith.constant",
-        "arith.select",
-        "arith.cmpf",
-        "arith.cmpi",
-        "arith.maximumf",
-        "arith.minimumf",
-        "arith.addi",
-        "arith.maxsi",
-        "arith.minsi",
-    ]
+    {
+        *("te.yield", "loop.yield", "arith.constant", "arith.select", "arith.cmpf", "arith.cmpi"),
+        *("arith.maximumf", "arith.minimumf", "arith.addi", "arith.maxsi", "arith.minsi"),
+        *("arith.andi", "arith.ori", "arith.xori"),
+    }
 )
 """A combiner of these does not round; every other one may by two eps in each step."""
 

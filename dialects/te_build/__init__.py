@@ -13,7 +13,7 @@ opaque. Types are those of the graph, with signedness (`ui8`): the builder picks
 unsigned op, and writes signless te.
 """
 
-from .kernel import KernelBuilder, Reduction, axis_names, stored, te_type
+from .kernel import KernelBuilder, Reduction, axis_names, te_type
 from .scalar import Body, Index, Scalar, Value
 from .tensor import Splat, Tensor
 
@@ -27,6 +27,5 @@ __all__ = [
     "Tensor",
     "Value",
     "axis_names",
-    "stored",
     "te_type",
 ]

@@ -121,14 +121,14 @@ class KernelBuilder:
         )
         self._target.add_op(op)
         dtypes = [value.dtype for value in reduction.values]
-        return self._results(op, name, dtypes)
+        return self._results(op, name, dtypes, [label for label, _ in body.axes[:num_parallel]])
 
     def _results(
-        self, op: IRDLOperation, name: str, dtypes: Sequence[Attribute]
+        self, op: IRDLOperation, name: str, dtypes: Sequence[Attribute], axes: Sequence[str]
     ) -> tuple[Tensor, ...]:
         for position, result in enumerate(op.results):
             result.name_hint = name if len(op.results) == 1 else f"{name}_r{position}"
-        return tuple(Stored(self, r, d) for r, d in zip(op.results, dtypes, strict=True))
+        return tuple(Stored(self, r, d, axes) for r, d in zip(op.results, dtypes, strict=True))
 
     def sum(self, axes: Extents, function: Callable[..., Scalar]) -> Reduction:
         """The sum of `function` over reduce axes."""
@@ -184,7 +184,7 @@ class KernelBuilder:
         The step is a function from the body that uses it to an index, since every compute inside
         has a body of its own: `x[t(), i]`.
         """
-        values = [stored(init) for init in inits]
+        values = [self.store(init) for init in inits]
         types = [value.type for value in values]
         block = Block(arg_types=[IndexType(), *types])
         states = [
@@ -195,18 +195,26 @@ class KernelBuilder:
         name = self.fresh(name)
         outer, self._target = self._target, block
         new = function(lambda: Scalar(self.body, block.args[0], IndexType()), *states)
+        yielded = [self.store(state) for state in new]
         self._target = outer
-        block.add_op(te.YieldOp.create(operands=[stored(t) for t in new], location=self.location))
+        block.add_op(te.YieldOp.create(operands=yielded, location=self.location))
         label, extent = axis
         axis_attr = _axis(label, te.PARALLEL, extent)
         op = te.ScanOp(name, axis_attr, values, Region(block), reverse)
         op.location = self.location
         outer.add_op(op)
-        return self._results(op, name, [init.dtype for init in inits])
+        return self._results(op, name, [init.dtype for init in inits], ())
 
     def finish(self, *results: Tensor) -> te.KernelOp:
-        """The kernel with these results; arguments that nobody reads stay."""
-        values = [stored(self._in_memory(result)) for result in results]
+        """The kernel with these results; arguments that nobody reads stay.
+
+        Every result is a value of its own: an argument, or a second use of one, is copied.
+        """
+        values: list[SSAValue] = []
+        for result in results:
+            value = self.store(result)
+            fresh = value.owner is not self._block and not any(value is v for v in values)
+            values.append(value if fresh else self._copy(result))
         self._block.add_op(te.ReturnOp.create(operands=values, location=self.location))
         const = [at for at, name in enumerate(self._arg_names) if name in self._const]
         kernel = te.KernelOp(
@@ -220,27 +228,21 @@ class KernelBuilder:
         kernel.location = self.location
         return kernel
 
-    def _in_memory(self, tensor: Tensor) -> Tensor:
-        if isinstance(tensor, Stored):
-            return tensor
-        axes = axis_names(tensor.shape)
-        return self.compute("constant", axes, lambda *indices: tensor.read(indices))
+    def store(self, tensor: Tensor) -> SSAValue:
+        """The tensor as an SSA value; a literal one is computed."""
+        return tensor.value if isinstance(tensor, Stored) else self._copy(tensor)
 
-    def store(self, tensor: Tensor) -> Tensor:
-        """The tensor as an SSA value: a literal one is computed."""
-        return self._in_memory(tensor)
+    def _copy(self, tensor: Tensor) -> SSAValue:
+        axes = dict(zip(tensor.names, tensor.shape, strict=False)) or axis_names(tensor.shape)
+        copy = self.compute("copy", axes, lambda *indices: tensor.read(indices))
+        assert isinstance(copy, Stored)
+        return copy.value
 
 
 def _as_reduction(out: BodyResult) -> Reduction:
     if isinstance(out, Reduction):
         return out
     return Reduction((out,) if isinstance(out, Scalar) else tuple(out))
-
-
-def stored(tensor: Tensor) -> SSAValue:
-    """The SSA value of a tensor that has one."""
-    assert isinstance(tensor, Stored), "a literal tensor is no SSA value"
-    return tensor.value
 
 
 def te_type(type_: Attribute) -> TensorType[Any]:
@@ -267,4 +269,4 @@ def axis_names(shape: Sequence[int], names: str = _LETTERS) -> dict[str, int]:
     return {names[at] if at < len(names) else f"i{at}": size for at, size in enumerate(shape)}
 
 
-__all__ = ["KernelBuilder", "Reduction", "Value", "axis_names", "stored", "te_type"]
+__all__ = ["KernelBuilder", "Reduction", "Value", "axis_names", "te_type"]

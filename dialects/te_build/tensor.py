@@ -21,12 +21,22 @@ IndexLike = Index | Scalar | int
 
 
 class Tensor:
-    """A tensor of graph element type `dtype`; `x[i, 2 * k + 1]` reads an element."""
+    """A tensor of graph element type `dtype`; `x[i, 2 * k + 1]` reads an element.
 
-    def __init__(self, kernel: KernelBuilder, shape: Sequence[int], dtype: Attribute):
+    `names` are the axes of the compute that made it, empty for an argument.
+    """
+
+    def __init__(
+        self,
+        kernel: KernelBuilder,
+        shape: Sequence[int],
+        dtype: Attribute,
+        names: Sequence[str] = (),
+    ):
         self.kernel = kernel
         self.shape = tuple(shape)
         self.dtype = dtype
+        self.names = tuple(names)
 
     @property
     def rank(self) -> int:
@@ -66,8 +76,10 @@ class Splat(Tensor):
 class Stored(Tensor):
     """A tensor that is an SSA value of the kernel."""
 
-    def __init__(self, kernel: KernelBuilder, value: SSAValue, dtype: Attribute):
-        super().__init__(kernel, tensor_shape(value.type), dtype)
+    def __init__(
+        self, kernel: KernelBuilder, value: SSAValue, dtype: Attribute, names: Sequence[str] = ()
+    ):
+        super().__init__(kernel, tensor_shape(value.type), dtype, names)
         self.value = value
 
     def read(self, indices: Sequence[IndexLike], fill: Number | None = None) -> Scalar:
