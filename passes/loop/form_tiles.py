@@ -21,10 +21,9 @@ can, else masks of loads and stores.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IndexType, ModuleOp
@@ -38,7 +37,7 @@ from xdsl.ir.affine import (
 )
 from xdsl.passes import ModulePass
 
-from ...core.affine import const, linear_terms, substitute, used
+from ...core.affine import const, dim, from_terms, linear_terms, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...dialects.combiners import neutral_elements
@@ -48,6 +47,7 @@ from ...dialects.loop import (
     ForOp,
     IfOp,
     KernelOp,
+    PickOp,
     ReduceOp,
     StmtOp,
     YieldOp,
@@ -56,10 +56,7 @@ from ...dialects.loop import (
 )
 from .hoist import hoist_invariants
 from .tile_body import Masks, TileWriter, combine_op
-from .tile_space import MARKED, LoopSpace, Statement, constant_range
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from .tile_space import MARKED, LoopSpace, Statement
 
 
 @dataclass
@@ -113,7 +110,7 @@ class TileFormer:
         return op
 
     @contextmanager
-    def inside(self, block: Block) -> Iterator[None]:
+    def inside(self, block: Block) -> Generator[None]:
         """Write into another block."""
         saved, self.block = self.block, block
         yield
@@ -200,13 +197,9 @@ class TileFormer:
         root = self.accumulations[statement.op].root
         inner = {self.space.numbers[o.variable] for o in root.walk() if isinstance(o, ForOp)}
         lows = [
-            const(self.space.ranges.dims[n][0])  # pyright: ignore[reportOptionalSubscript]
-            if n in inner or n in self.space.axes
-            else None
+            const(self.space.extent(n)[0]) if n in inner or n in self.space.axes else None
             for n in range(len(self.space.ranges.dims))
         ]
-        from ...core.affine import dim
-
         dims = [low if low is not None else dim(n) for n, low in enumerate(lows)]
         firsts = [
             self.space.simplify(substitute(expr, dims))
@@ -266,11 +259,6 @@ class TileFormer:
         self, statement: Statement, values: list[SSAValue], start: list[SSAValue], axis: int
     ) -> list[SSAValue]:
         """Run a combine region over one axis of the values, point by point, in order."""
-        from xdsl.ir.affine import AffineMap as Map
-
-        from ...core.affine import dim
-        from ...dialects.loop import PickOp
-
         assert statement.op.combine is not None
         for point in range(self.space.axes[axis].extent):
             picked: list[SSAValue] = []
@@ -280,7 +268,7 @@ class TileFormer:
                 dims = tuple(const(point) if n == axis else dim(rest.index(n)) for n in numbers)
                 type_ = self.writer.tile(rest, tile_type(value).element_type)
                 has_axis = axis in numbers
-                pick = PickOp(value, Map(len(rest), 0, dims), type_) if has_axis else None
+                pick = PickOp(value, AffineMap(len(rest), 0, dims), type_) if has_axis else None
                 picked.append(self.writer.add(pick) if pick else value)
             start = self.writer.inline(statement.op.combine.block, [*start, *picked])
         return start
@@ -306,12 +294,11 @@ class TileFormer:
         groups = self.roots.get(loop, [])
         for group in groups:
             self.open(group)
-        low, high = constant_range(loop)
-        if high - low == 1 or loop.kind.data in MARKED:
-            if high > low:
-                self.visit_block(loop.body.block)
-        elif high > low:
-            self.write_for(loop)
+        number = self.space.numbers[loop.variable]
+        low, high = self.space.extent(number)
+        vanishes = loop.kind.data in MARKED or not used(self.space.exprs[loop.variable])[0]
+        if high > low:
+            self.visit_block(loop.body.block) if vanishes else self.write_for(loop)
         for group in groups:
             self.close(group)
 
@@ -349,10 +336,8 @@ class TileFormer:
 
     def tightened(self, loop: ForOp) -> tuple[AffineMap, AffineMap, list[SSAValue], list[SSAValue]]:
         """Bounds of a loop, with the guards that all of its statements share as bounds."""
-        low, high = constant_range(loop)
         number = self.space.numbers[loop.variable]
-        lowers: list[AffineExpr] = [const(low)]
-        uppers: list[AffineExpr] = [const(high)]
+        lowers, uppers = self.space.bounds_of(loop)
         inside = [s for op, s in self.statements.items() if _holds(loop, op)]
         for guard in self.shared_guards(inside):
             bound = self.as_bound(guard, number)
@@ -390,8 +375,6 @@ class TileFormer:
 
         c*x + r >= 0: x >= ceil(-r / c) for c > 0, x < floor(r / -c) + 1 for c < 0.
         """
-        from ...core.affine import dim, from_terms
-
         in_scope = {n for n in self.space.values if n not in self.space.axes}
         dims, syms = used(guard)
         if syms or number not in dims or not dims - {number} <= in_scope:

@@ -7,7 +7,7 @@ position on a tile axis, counted from 0; a loop of one iteration is a constant.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import Operation, SSAValue
@@ -30,6 +30,7 @@ class LoopSpace:
         ranges: what is known of each number.
         axes: the tile axis of a marked loop, by number.
         values: the variable of the new loop, by number, once it has been written.
+        cuts: guards of a marked loop whose bounds are not constant.
     """
 
     numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
@@ -37,37 +38,74 @@ class LoopSpace:
     ranges: Ranges = field(default_factory=Ranges)
     axes: dict[int, TileAxisAttr] = field(default_factory=dict[int, TileAxisAttr])
     values: dict[int, SSAValue] = field(default_factory=dict[int, SSAValue])
+    cuts: dict[ForOp, list[AffineExpr]] = field(default_factory=dict[ForOp, list[AffineExpr]])
 
     @staticmethod
     def of(kernel: KernelOp) -> LoopSpace:
         """Number the loops of a kernel in nest form.
 
-        Raises: PassError: a loop without constant bounds.
+        Raises: PassError: a loop whose bounds are unknown.
         """
         space = LoopSpace()
-        intervals: list[Range] = []
         for loop in kernel.body.walk():
             if isinstance(loop, ForOp):
-                low, high = constant_range(loop)
-                number = len(intervals)
-                space.numbers[loop.variable] = number
-                if high - low == 1:
-                    space.exprs[loop.variable] = const(low)
-                    intervals.append((0, 1))
-                elif loop.kind.data in MARKED:
-                    space.exprs[loop.variable] = dim(number) + low
-                    intervals.append((0, high - low))
-                    if high > low:
-                        space.axes[number] = _tile_axis(loop, high - low)
-                else:
-                    space.exprs[loop.variable] = dim(number)
-                    intervals.append((low, high))
-        space.ranges = Ranges(tuple(intervals))
+                space._add(loop)
         return space
+
+    def _add(self, loop: ForOp) -> None:
+        number = len(self.ranges.dims)
+        self.numbers[loop.variable] = number
+        lowers, uppers = self.bounds_of(loop)
+        low, high = self._extremes(loop, lowers, uppers)
+        exact = lowers == [const(low)] and uppers == [const(high)]
+        expr = dim(number)
+        interval = (low, high)
+        if high - low == 1 and exact:
+            expr = const(low)
+        elif loop.kind.data in MARKED:
+            expr = dim(number) + low
+            interval = (0, max(0, high - low))
+            if high > low:
+                self.axes[number] = _tile_axis(loop, high - low)
+            self.cuts[loop] = [] if exact else self._cuts(expr, lowers, uppers)
+        self.exprs[loop.variable] = expr
+        self.ranges = Ranges((*self.ranges.dims, interval))
+
+    def bounds_of(self, loop: ForOp) -> tuple[list[AffineExpr], list[AffineExpr]]:
+        """Lower and upper bounds of a loop, over the numbering."""
+        lower_dims = [self.exprs[value] for value in loop.lower_args]
+        upper_dims = [self.exprs[value] for value in loop.upper_args]
+        lowers = [self.simplify(substitute(e, lower_dims)) for e in loop.lower.data.results]
+        uppers = [self.simplify(substitute(e, upper_dims)) for e in loop.upper.data.results]
+        return list(dict.fromkeys(lowers)), list(dict.fromkeys(uppers))
+
+    def _extremes(
+        self, loop: ForOp, lowers: Sequence[AffineExpr], uppers: Sequence[AffineExpr]
+    ) -> Range:
+        """The interval that every value of a loop's variable lies in."""
+        known_lowers = [b for b in (bounds(e, self.ranges) for e in lowers) if b is not None]
+        known_uppers = [b for b in (bounds(e, self.ranges) for e in uppers) if b is not None]
+        if not known_lowers or not known_uppers:
+            raise PassError(
+                f"loop '{loop.loop_name.data}' has no known bounds", where=describe(loop)
+            )
+        return max(b[0] for b in known_lowers), min(b[1] - 1 for b in known_uppers)
+
+    def _cuts(
+        self, expr: AffineExpr, lowers: Sequence[AffineExpr], uppers: Sequence[AffineExpr]
+    ) -> list[AffineExpr]:
+        """What must be >= 0 for a position of a tile axis to lie inside its loop's bounds."""
+        return [expr - low for low in lowers] + [high - expr - 1 for high in uppers]
 
     def simplify(self, expr: AffineExpr) -> AffineExpr:
         """`expr` with what the loops' ranges tell."""
         return simplify(expr, self.ranges)
+
+    def extent(self, number: int) -> Range:
+        """The interval of one dimension of the numbering."""
+        interval = self.ranges.dims[number]
+        assert interval is not None
+        return interval
 
     def holds(self, expr: AffineExpr) -> bool:
         """Whether expr >= 0 is certain."""
@@ -95,21 +133,6 @@ class LoopSpace:
         position = {number: dim(i) for i, number in enumerate([*loops, *axes])}
         dims = [position.get(n, const(0)) for n in range(len(self.ranges.dims))]
         return [self.values[n] for n in loops], [substitute(expr, dims) for expr in exprs]
-
-
-def constant_range(loop: ForOp) -> Range:
-    """The constant bounds of a loop in nest form.
-
-    Raises: PassError: it has none.
-    """
-    interval = loop.constant_range
-    if interval is None:
-        raise PassError(
-            f"loop '{loop.loop_name.data}' has no constant bounds",
-            where=describe(loop),
-            hint="form-tiles takes nest form, whose loops have constant bounds",
-        )
-    return interval
 
 
 def _tile_axis(loop: ForOp, extent: int) -> TileAxisAttr:
@@ -148,6 +171,9 @@ class Statement:
         ivs = [space.exprs[iv] for iv in op.ivs]
         exprs = [space.simplify(substitute(expr, ivs)) for expr in op.bind.data.results]
         guards = _domain_guards(exprs, [axis.size for axis in op.axes], space)
+        for loop in _loops_around(op):
+            cuts = [space.simplify(cut) for cut in space.cuts.get(loop, [])]
+            guards += [cut for cut in cuts if not space.holds(cut)]
         reduce: set[int] = set()
         parallel: set[int] = set()
         for axis, expr in zip(op.axes, exprs, strict=True):
@@ -162,6 +188,14 @@ class Statement:
         """Index expressions of a read or write over the loop numbering; opaque symbols stay."""
         symbols = [*(sym(i) for i in range(opaque)), *self.iv_exprs]
         return [space.simplify(substitute(expr, self.axis_exprs, symbols)) for expr in exprs]
+
+
+def _loops_around(op: Operation) -> Iterator[ForOp]:
+    parent = op.parent_op()
+    while parent is not None:
+        if isinstance(parent, ForOp):
+            yield parent
+        parent = parent.parent_op()
 
 
 def _domain_guards(

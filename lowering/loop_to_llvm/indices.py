@@ -1,0 +1,214 @@
+"""Index arithmetic in LLVM IR: addresses and masks from affine expressions.
+
+Expressions are over one numbering of the function: dimension 0 is the position within a vector,
+dimension n > 0 the n-th loop variable. What an expression takes from outer loops is computed in
+their scopes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from xdsl.ir import SSAValue
+from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineExpr
+
+from ...core.affine import (
+    Range,
+    Ranges,
+    bounds,
+    const,
+    dim,
+    linear_terms,
+    simplify,
+    substitute,
+    used,
+)
+from .text import FunctionWriter, Scope
+
+LANE = dim(0)
+Terms = dict[AffineExpr, int]
+"""Atoms (loop variables, their quotients and remainders) times factors, without the constant."""
+
+
+@dataclass
+class Indices:
+    """Loop variables of a function, by number, and what is computed from them."""
+
+    writer: FunctionWriter
+    numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
+    names: list[str] = field(default_factory=lambda: [""])
+    depths: list[int] = field(default_factory=lambda: [0])
+    ranges: list[Range | None] = field(default_factory=lambda: [None])
+
+    def add(self, value: SSAValue, name: str, interval: Range | None) -> None:
+        """A loop variable, defined in the innermost scope."""
+        self.numbers[value] = len(self.names)
+        self.names.append(name)
+        self.depths.append(self.writer.scope.depth)
+        self.ranges.append(interval)
+
+    def dims(self, values: Sequence[SSAValue]) -> list[AffineExpr]:
+        """The numbering's dimensions of these loop variables."""
+        return [dim(self.numbers[value]) for value in values]
+
+    def known(self, width: int = 1) -> Ranges:
+        """Ranges of all dimensions, the position within a vector in [0, width)."""
+        return Ranges(((0, width), *self.ranges[1:]))
+
+    def depth(self, expr: AffineExpr) -> int:
+        """The scope in which an expression can be computed."""
+        return max((self.depths[n] for n in used(expr)[0]), default=0)
+
+    def scope(self, depth: int) -> Scope:
+        """The scope of this depth around the place of writing."""
+        return self.writer.scopes[depth]
+
+    def atom(self, expr: AffineExpr) -> str:
+        """The value of a loop variable, quotient or remainder."""
+        dims, _ = used(expr)
+        if expr == dim(min(dims)) and len(dims) == 1:
+            return self.names[next(iter(dims))]
+        assert isinstance(expr, AffineBinaryOpExpr)
+        assert isinstance(expr.rhs, AffineConstantExpr)
+        scope = self.scope(self.depth(expr))
+        key = ("atom", expr)
+        if key not in scope.memo:
+            inner, constant = self.value(split_constant(expr.lhs))
+            total = self.add_constant(inner, constant, scope)
+            scope.memo[key] = self._divide(expr, total, scope)
+        return scope.memo[key]
+
+    def _divide(self, expr: AffineBinaryOpExpr, value: str, scope: Scope) -> str:
+        """Floor division or remainder by a positive constant."""
+        assert isinstance(expr.rhs, AffineConstantExpr)
+        divisor = expr.rhs.value
+        interval = bounds(expr.lhs, self.known())
+        is_div = expr.kind is AffineBinaryOpKind.FloorDiv
+        if interval is not None and interval[0] >= 0:
+            return self.writer.define_at(
+                scope, f"{'udiv' if is_div else 'urem'} i64 {value}, {divisor}"
+            )
+        # floor: (x - (x mod d)) / d with a remainder made non-negative
+        remainder = self.writer.define_at(scope, f"srem i64 {value}, {divisor}")
+        shifted = self.writer.define_at(scope, f"add i64 {remainder}, {divisor}")
+        positive = self.writer.define_at(scope, f"urem i64 {shifted}, {divisor}")
+        if not is_div:
+            return positive
+        rounded = self.writer.define_at(scope, f"sub i64 {value}, {positive}")
+        return self.writer.define_at(scope, f"sdiv i64 {rounded}, {divisor}")
+
+    def add_constant(self, value: str | None, constant: int, scope: Scope) -> str:
+        """`value + constant`, in `scope`."""
+        if value is None:
+            return str(constant)
+        return self.writer.define_at(scope, f"add i64 {value}, {constant}") if constant else value
+
+    def value(self, split: tuple[Terms, int]) -> tuple[str | None, int]:
+        """(name of the sum of the terms, constant); `None` when there are no terms."""
+        terms, constant = split
+        total: str | None = None
+        done: list[tuple[AffineExpr, int]] = []
+        for expr, factor in self.by_depth(terms):
+            scope = self.scope(self.depth(expr))
+            done.append((expr, factor))
+            key = ("sum", tuple(done))
+            if key not in scope.memo:
+                product = self._scaled(expr, factor, scope)
+                scope.memo[key] = (
+                    product
+                    if total is None
+                    else self.writer.define_at(scope, f"add i64 {total}, {product}")
+                )
+            total = scope.memo[key]
+        return total, constant
+
+    def by_depth(self, terms: Terms) -> list[tuple[AffineExpr, int]]:
+        """Terms, those of outer loops first."""
+        return sorted(terms.items(), key=lambda item: (self.depth(item[0]), str(item[0])))
+
+    def _scaled(self, expr: AffineExpr, factor: int, scope: Scope) -> str:
+        name = self.atom(expr)
+        return name if factor == 1 else self.writer.define_at(scope, f"mul i64 {name}, {factor}")
+
+    def pointer(self, base: str, terms: Terms, constant: int) -> str:
+        """`base` plus a number of bytes; the part of outer loops is added in their scopes."""
+        pointer = base
+        done: list[tuple[AffineExpr, int]] = []
+        for expr, factor in self.by_depth(terms):
+            scope = self.scope(self.depth(expr))
+            done.append((expr, factor))
+            key = ("pointer", base, tuple(done))
+            if key not in scope.memo:
+                offset = self._scaled(expr, factor, scope)
+                text = f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}"
+                scope.memo[key] = self.writer.define_at(scope, text)
+            pointer = scope.memo[key]
+        if not constant:
+            return pointer
+        return self.writer.define(f"getelementptr inbounds i8, ptr {pointer}, i64 {constant}")
+
+
+def split_constant(expr: AffineExpr) -> tuple[Terms, int]:
+    """(terms, constant) of an expression."""
+    terms = linear_terms(expr)
+    constant = terms.pop(None, 0)
+    return {expr: factor for expr, factor in terms.items() if expr is not None}, constant
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a register lies within a tile: positions on register axes, and its part of the lanes.
+
+    Attributes:
+        axes: position by axis name, as a sorted tuple.
+        offset: first lane.
+        width: how many lanes.
+    """
+
+    axes: tuple[tuple[str, int], ...]
+    offset: int = 0
+    width: int = 1
+
+    def at(self, label: str) -> int:
+        """Position on one register axis."""
+        return dict(self.axes)[label]
+
+    def lane(self, lane: int) -> Position:
+        """One of its lanes, alone."""
+        return Position(self.axes, self.offset + lane, 1)
+
+
+def place(
+    exprs: Sequence[AffineExpr],
+    loop_dims: Sequence[AffineExpr],
+    labels: Sequence[tuple[str, bool]],
+    position: Position,
+    known: Ranges,
+) -> list[AffineExpr]:
+    """Expressions over an op's own dimensions (loop variables, tile axes) for one register.
+
+    Args:
+        labels: name of each tile axis, and whether it is the lanes axis.
+    """
+    axes = dict(position.axes)
+    dims = list(loop_dims)
+    for label, is_lanes in labels:
+        if not is_lanes:
+            dims.append(const(axes[label]))
+        else:
+            dims.append(LANE + position.offset if position.width > 1 else const(position.offset))
+    return [simplify(substitute(expr, dims, _symbols(expr)), known) for expr in exprs]
+
+
+def _symbols(expr: AffineExpr) -> list[AffineExpr]:
+    from ...core.affine import sym
+
+    return [sym(i) for i in range(max(used(expr)[1], default=-1) + 1)]
+
+
+def lane_stride(terms: Mapping[AffineExpr, int]) -> int | None:
+    """Elements between two lanes, or `None` where that is no constant."""
+    if any(0 in used(expr)[0] for expr in terms if expr != LANE):
+        return None
+    return terms.get(LANE, 0)

@@ -1,0 +1,325 @@
+"""Loads and stores of one register: address, lanes, mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.ir import SSAValue
+from xdsl.ir.affine import AffineExpr
+
+from ...core.affine import dim, linear_terms, simplify, substitute
+from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
+from .indices import LANE, Indices, Position, lane_stride, place, split_constant
+from .text import (
+    FunctionWriter,
+    element_bytes,
+    literal,
+    mangled,
+    scalar_type,
+    splat_literal,
+    vector_type,
+)
+
+
+def strides(type_: BufferType) -> list[int]:
+    """Elements between neighbours along each physical dimension."""
+    shape = type_.physical_shape
+    return [prod(shape[i + 1 :]) for i in range(len(shape))]
+
+
+@dataclass
+class Access:
+    """Where a load or store goes: the element offset, over the op's own dimensions.
+
+    Attributes:
+        offset: elements from the start of the buffer; symbols are opaque indices.
+        pointer: LLVM name of the buffer.
+    """
+
+    indices: Indices
+    offset: AffineExpr
+    loop_dims: list[AffineExpr]
+    labels: list[tuple[str, bool]]
+    pointer: str
+    bytes: int
+
+    @staticmethod
+    def of(op: LoadOp | StoreOp, tile: TileType, indices: Indices, pointer: str) -> Access:
+        """Analyse one op."""
+        buffer = buffer_type(op.source if isinstance(op, LoadOp) else op.dest)
+        logical = list(op.map.data.results)
+        physical = [substitute(expr, logical) for expr in buffer.layout_map.results]
+        offset = sum(
+            (expr * stride for expr, stride in zip(physical, strides(buffer), strict=True)),
+            start=dim(0) * 0,
+        )
+        return Access(
+            indices,
+            offset,
+            indices.dims(op.ivs),
+            [(axis.label, axis.is_lanes) for axis in tile.axes],
+            pointer,
+            element_bytes(buffer.element_type),
+        )
+
+    def at(self, position: Position) -> AffineExpr:
+        """The element offset of one register; dimension 0 is the lane."""
+        known = self.indices.known(position.width)
+        return place([self.offset], self.loop_dims, self.labels, position, known)[0]
+
+
+class Memory:
+    """Writes loads and stores.
+
+    Args:
+        index: gives the value (i64) of an opaque index tile at a position of one lane.
+    """
+
+    def __init__(
+        self,
+        writer: FunctionWriter,
+        indices: Indices,
+        index: Callable[[SSAValue, Position], str],
+    ):
+        self.writer = writer
+        self.indices = indices
+        self.index = index
+
+    def address(self, access: Access, expr: AffineExpr, opaque: Sequence[str]) -> str:
+        """A pointer to the element at `expr` (no lanes in it)."""
+        terms = linear_terms(expr)
+        pointer = access.pointer
+        rest = {}
+        dynamic = []
+        for term, factor in terms.items():
+            has_symbol = term is not None and any(s in str(term) for s in self._names(opaque))
+            (dynamic.append((term, factor)) if has_symbol else rest.update({term: factor}))
+        constant = rest.pop(None, 0)
+        static = {t: f * access.bytes for t, f in rest.items() if t is not None}
+        if not dynamic:
+            return self.indices.pointer(pointer, static, constant * access.bytes)
+        pointer = self.indices.pointer(pointer, static, 0)
+        total: str | None = str(constant) if constant else None
+        for term, factor in dynamic:
+            assert term is not None
+            value = self.opaque_value(term, opaque)
+            scaled = value if factor == 1 else self.writer.define(f"mul i64 {value}, {factor}")
+            total = scaled if total is None else self.writer.define(f"add i64 {total}, {scaled}")
+        offset = self.writer.define(f"mul i64 {total}, {access.bytes}")
+        return self.writer.define(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
+
+    def _names(self, opaque: Sequence[str]) -> list[str]:
+        return [f"s{i}" for i in range(len(opaque))]
+
+    def opaque_value(self, term: AffineExpr, opaque: Sequence[str]) -> str:
+        """The value of an atom with opaque indices in it."""
+        from xdsl.ir.affine import (
+            AffineBinaryOpExpr,
+            AffineBinaryOpKind,
+            AffineConstantExpr,
+            AffineSymExpr,
+        )
+
+        if isinstance(term, AffineSymExpr):
+            return opaque[term.position]
+        if isinstance(term, AffineConstantExpr):
+            return str(term.value)
+        if not isinstance(term, AffineBinaryOpExpr):
+            return self.indices.atom(term)
+        lhs = self.opaque_value(term.lhs, opaque)
+        rhs = self.opaque_value(term.rhs, opaque)
+        ops = {
+            AffineBinaryOpKind.Add: "add",
+            AffineBinaryOpKind.Mul: "mul",
+            AffineBinaryOpKind.FloorDiv: "sdiv",  # opaque indices are promised to be in range
+            AffineBinaryOpKind.Mod: "srem",
+        }
+        return self.writer.define(f"{ops[term.kind]} i64 {lhs}, {rhs}")
+
+    def opaque(self, op: LoadOp | StoreOp, position: Position) -> list[str]:
+        """Values of the opaque indices for one lane."""
+        return [self.index(value, position) for value in op.indices]
+
+    def is_uniform(self, op: LoadOp | StoreOp) -> bool:
+        """Whether all lanes share the opaque indices."""
+        return not any(
+            isinstance(value.type, TileType) and value.type.lanes is not None
+            for value in op.indices
+        )
+
+    # Loads.
+
+    def load(self, op: LoadOp, access: Access, position: Position, mask: str) -> str:
+        """One register of a load. `mask` is "true", "false", an i1 or a vector of them."""
+        element = buffer_type(op.source).element_type
+        fill = getattr(getattr(op.fill, "value", None), "data", 0)
+        scalar = scalar_type(element)
+        if mask == "false":
+            return splat_literal(fill, scalar, position.width)
+        expr = access.at(position)
+        if position.width == 1:
+            return self.scalar_load(access, expr, self.opaque(op, position), scalar, mask, fill)
+        stride = lane_stride(split_constant(expr)[0]) if self.is_uniform(op) else None
+        if stride == 1:
+            base = simplify(expr - LANE, self.indices.known())
+            pointer = self.address(access, base, self.opaque(op, position.lane(0)))
+            return self.vector_load(pointer, scalar, position.width, mask, fill, access.bytes)
+        if stride == 0 and not mask.startswith("<"):
+            opaque = self.opaque(op, position.lane(0))
+            value = self.scalar_load(access, expr, opaque, scalar, mask, fill)
+            return splat(self.writer, value, scalar, position.width)
+        return self.gather(op, access, position, scalar, mask, fill)
+
+    def gather(
+        self, op: LoadOp, access: Access, position: Position, scalar: str, mask: str, fill: float
+    ) -> str:
+        """Lane by lane."""
+        type_ = vector_type(scalar, position.width)
+        result = "poison"
+        for lane in range(position.width):
+            one = position.lane(lane)
+            flag = self.lane_of_mask(mask, lane, position.width)
+            value = self.scalar_load(
+                access, access.at(one), self.opaque(op, one), scalar, flag, fill
+            )
+            result = self.writer.define(
+                f"insertelement {type_} {result}, {scalar} {value}, i32 {lane}"
+            )
+        return result
+
+    def lane_of_mask(self, mask: str, lane: int, width: int) -> str:
+        """One lane of a mask; a mask for all lanes is its own."""
+        if mask == "true" or self.is_scalar_mask(mask):
+            return mask
+        return self.writer.define(f"extractelement <{width} x i1> {mask}, i32 {lane}")
+
+    def is_scalar_mask(self, mask: str) -> bool:
+        """Whether a mask is one i1 for all lanes (its name says so)."""
+        return mask.startswith("%c")
+
+    def scalar_load(
+        self,
+        access: Access,
+        expr: AffineExpr,
+        opaque: Sequence[str],
+        scalar: str,
+        mask: str,
+        fill: float,
+    ) -> str:
+        """One element; where the mask is false the buffer's first is read instead and dropped."""
+        pointer = self.address(access, expr, opaque)
+        if mask != "true":
+            pointer = self.writer.define(f"select i1 {mask}, ptr {pointer}, ptr {access.pointer}")
+        memory = "i8" if scalar == "i1" else scalar
+        value = self.writer.define(f"load {memory}, ptr {pointer}, align {access.bytes}")
+        if scalar == "i1":
+            value = self.writer.define(f"icmp ne i8 {value}, 0")
+        if mask == "true":
+            return value
+        text = f"select i1 {mask}, {scalar} {value}, {scalar} {literal(fill, scalar)}"
+        return self.writer.define(text)
+
+    def vector_load(
+        self, pointer: str, scalar: str, width: int, mask: str, fill: float, align: int
+    ) -> str:
+        """Neighbouring elements."""
+        memory = "i8" if scalar == "i1" else scalar
+        type_ = vector_type(memory, width)
+        if mask == "true":
+            value = self.writer.define(f"load {type_}, ptr {pointer}, align {align}")
+        else:
+            flags = self.vector_mask(mask, width)
+            value = self.writer.call(
+                type_,
+                f"llvm.masked.load.{mangled(type_)}.p0",
+                [
+                    ("ptr", pointer),
+                    ("i32", str(align)),
+                    (f"<{width} x i1>", flags),
+                    (type_, splat_literal(fill, memory, width)),
+                ],
+            )
+        if scalar != "i1":
+            return value
+        return self.writer.define(f"icmp ne {type_} {value}, zeroinitializer")
+
+    def vector_mask(self, mask: str, width: int) -> str:
+        """A mask for each lane."""
+        return splat(self.writer, mask, "i1", width) if self.is_scalar_mask(mask) else mask
+
+    # Stores.
+
+    def store(self, op: StoreOp, access: Access, position: Position, value: str, mask: str) -> None:
+        """One register of a store."""
+        if mask == "false":
+            return
+        element = buffer_type(op.dest).element_type
+        scalar = scalar_type(element)
+        memory = "i8" if scalar == "i1" else scalar
+        if scalar == "i1":
+            source = vector_type("i1", position.width)
+            value = self.writer.define(
+                f"zext {source} {value} to {vector_type('i8', position.width)}"
+            )
+        expr = access.at(position)
+        if position.width == 1:
+            pointer = self.address(access, expr, self.opaque(op, position))
+            self.guarded(mask, f"store {memory} {value}, ptr {pointer}, align {access.bytes}")
+            return
+        stride = lane_stride(split_constant(expr)[0]) if self.is_uniform(op) else None
+        type_ = vector_type(memory, position.width)
+        if stride != 1:
+            self.scatter(op, access, position, value, mask, memory)
+            return
+        base = simplify(expr - LANE, self.indices.known())
+        pointer = self.address(access, base, self.opaque(op, position.lane(0)))
+        if mask == "true" or self.is_scalar_mask(mask):
+            self.guarded(mask, f"store {type_} {value}, ptr {pointer}, align {access.bytes}")
+            return
+        self.writer.call(
+            "void",
+            f"llvm.masked.store.{mangled(type_)}.p0",
+            [
+                (type_, value),
+                ("ptr", pointer),
+                ("i32", str(access.bytes)),
+                (f"<{position.width} x i1>", mask),
+            ],
+        )
+
+    def scatter(
+        self, op: StoreOp, access: Access, position: Position, value: str, mask: str, memory: str
+    ) -> None:
+        """Lane by lane."""
+        type_ = vector_type(memory, position.width)
+        for lane in range(position.width):
+            one = position.lane(lane)
+            flag = self.lane_of_mask(mask, lane, position.width)
+            item = self.writer.define(f"extractelement {type_} {value}, i32 {lane}")
+            pointer = self.address(access, access.at(one), self.opaque(op, one))
+            self.guarded(flag, f"store {memory} {item}, ptr {pointer}, align {access.bytes}")
+
+    def guarded(self, mask: str, text: str) -> None:
+        """An instruction that runs where a scalar mask holds."""
+        if mask == "true":
+            self.writer.line(text)
+            return
+        then, join = self.writer.fresh_label("then"), self.writer.fresh_label("join")
+        self.writer.line(f"br i1 {mask}, label %{then}, label %{join}")
+        self.writer.start_block(then)
+        self.writer.line(text)
+        self.writer.line(f"br label %{join}")
+        self.writer.start_block(join)
+
+
+def splat(writer: FunctionWriter, value: str, scalar: str, width: int) -> str:
+    """A scalar in every lane."""
+    if width == 1:
+        return value
+    type_ = f"<{width} x {scalar}>"
+    first = writer.define(f"insertelement {type_} poison, {scalar} {value}, i64 0")
+    return writer.define(
+        f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer"
+    )
