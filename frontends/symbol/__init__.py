@@ -1,0 +1,54 @@
+"""Networks written in Python, in NNVM's manner: symbols composed by operators of NNVM's names.
+
+    import nnc.symbol as sym
+    x = sym.Variable("x")
+    y = sym.softmax(sym.dense(sym.relu(x), units=10))    # dense0_weight, dense0_bias are made
+    g = nnc.graph.create(y)
+
+Every operator in `sym.operators()` is a function `sym.<name>(*symbols, name=None, **attributes)`;
+what it does is said once, as graph operators, by the function of its name in `basic`, `neural`,
+`elementwise`, `shaping` and `reductions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+
+from .emit import module_of
+from .operators import Operator, compose, operators
+from .symbol import Group, NameManager, Prefix, Symbol, Variable
+
+
+def __getattr__(name: str) -> Callable[..., Symbol]:
+    """The function that applies an operator."""
+    found = operators()
+    if name not in found:
+        close = get_close_matches(name, list(found), 1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise AttributeError(f"nnc.symbol has no operator '{name}'{hint}")
+    return _function(found[name])
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *operators()])
+
+
+def _function(operator: Operator) -> Callable[..., Symbol]:
+    def apply(*inputs: Symbol, name: str | None = None, **attributes: object) -> Symbol:
+        return compose(operator, inputs, name, attributes)
+
+    apply.__name__ = apply.__qualname__ = operator.name
+    apply.__doc__ = operator.document
+    return apply
+
+
+__all__ = [
+    "Group",
+    "NameManager",
+    "Prefix",
+    "Symbol",
+    "Variable",
+    "module_of",
+    "operators",
+]
