@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
     FloatAttr,
     IntegerAttr,
+    NoneAttr,
+    NoneType,
     StringAttr,
     TensorType,
     f32,
     i64,
 )
 from xdsl.ir import Attribute
+
+if TYPE_CHECKING:
+    from xdsl.parser import AttrParser
 
 
 def tensor_shape(type_: Attribute) -> tuple[int, ...]:
@@ -65,3 +70,12 @@ def strings(values: Sequence[str]) -> ArrayAttr[StringAttr]:
 def int_values(array: ArrayAttr[IntegerAttr]) -> tuple[int, ...]:
     """The numbers in an array of integer attributes."""
     return tuple(cast("IntegerAttr[Any]", item).value.data for item in array)
+
+
+def parse_parameters(parser: AttrParser) -> list[Attribute]:
+    """Parameters in `<...>`, where `none` is the absent attribute and not the type of that name.
+
+    xDSL prints `NoneAttr` as `none` and reads that back as `NoneType`.
+    """
+    read = parser.parse_paramattr_parameters()
+    return [NoneAttr() if isinstance(parameter, NoneType) else parameter for parameter in read]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -28,9 +28,12 @@ from xdsl.irdl import irdl_attr_definition, param_def
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.errors import ModelError, NncError
-from ...core.irtypes import int_attr, tensor_element, tensor_shape
+from ...core.irtypes import int_attr, parse_parameters, tensor_element, tensor_shape
 from ...core.symbolic import Dim, Expr, bounds, equal
 from ...core.symbolic_text import parse_dim
+
+if TYPE_CHECKING:
+    from xdsl.parser import AttrParser
 
 MaybeDim = Dim | None
 """An extent; `None` where nothing is known of it."""
@@ -60,6 +63,10 @@ class EncodingAttr(ParametrizedAttribute):
     name = "graph.enc"
     dims: ArrayAttr[StringAttr | IntegerAttr] = param_def()
     layout: AffineMapAttr | NoneAttr = param_def()
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        return parse_parameters(parser)
 
     def verify(self) -> None:
         for entry in self.dims:

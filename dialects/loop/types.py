@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import (
     AffineMapAttr,
@@ -32,7 +33,10 @@ from xdsl.irdl import (
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.affine import Ranges, bounds
-from ...core.irtypes import int_attr, ints
+from ...core.irtypes import int_attr, ints, parse_parameters
+
+if TYPE_CHECKING:
+    from xdsl.parser import AttrParser
 
 SPACES = ("global", "constant", "scratch", "register", "shared")
 """Caller or arena; constants; one thread's scratch; registers; a GPU block's shared memory."""
@@ -57,6 +61,10 @@ class BufferType(ParametrizedAttribute, TypeAttribute):
     element_type: Attribute = param_def()
     space: StringAttr = param_def()
     layout: AffineMapAttr | NoneAttr = param_def()
+
+    @classmethod
+    def parse_parameters(cls, parser: AttrParser) -> Sequence[Attribute]:
+        return parse_parameters(parser)
 
     @staticmethod
     def get(
