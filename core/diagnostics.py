@@ -41,7 +41,9 @@ class Place:
         return f"{self.file}:{self.line}:{self.col}" if self.col else f"{self.file}:{self.line}"
 
 
-_PLACE = re.compile(r"(?P<file>.*?):(?P<line>\d+)(?::(?P<col>\d+))?")
+_SHOWN = 160
+"""Longer source lines are cut around the caret."""
+_PLACE = re.compile(r"(?P<file>[^,\n]+?):(?P<line>\d+)(?::(?P<col>\d+))?(?:, .*)?")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,14 @@ def _excerpt(place: Place, source: str | None) -> list[str]:
     if not 0 < place.line <= len(lines):
         return []
     line = lines[place.line - 1].rstrip("\r")
-    if len(line) > 200 or not line.strip():
+    start = max(0, place.col - 1 - _SHOWN // 2) if len(line) > _SHOWN else 0
+    cut = "".join(c if c.isprintable() or c == "\t" else "?" for c in line[start:][:_SHOWN])
+    if not cut.strip():
         return []
-    caret = [" " * (place.col - 1) + "^"] if 0 < place.col <= len(line) + 1 else []
-    return [line, *caret]
+    if not 0 < place.col <= len(line) + 1:
+        return [cut]
+    pad = "".join("\t" if c == "\t" else " " for c in cut[: place.col - 1 - start])
+    return [cut, f"{pad}^"]
 
 
 def place_of(location: Attribute) -> Place | None:
@@ -104,7 +110,9 @@ def at(
     from .locations import describe_location
 
     place = place_of(location)
-    return Diagnostic(severity, message, place, None if place else describe_location(location), help)
+    return Diagnostic(
+        severity, message, place, None if place else describe_location(location), help
+    )
 
 
 def from_exception(error: BaseException) -> Diagnostic:

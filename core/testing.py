@@ -135,32 +135,44 @@ class LitRunner:
     def _redirected(
         self, args: list[str], redirects: list[Any], folder: Path, stdin: bytes
     ) -> Outcome:
+        """Run a command with its redirections, which take effect from left to right."""
+        sinks = {1: "out", 2: "err"}
         for operator, target in redirects:
-            if operator[0] == "<":
-                stdin = (folder / target).read_bytes()
-        outcome = self.command(args, folder, stdin)
-        out, err = outcome.out, outcome.err
-        for operator, target in redirects:
+            kind = operator[0]
             number = operator[1] if len(operator) > 1 else 1
-            if operator[0] == ">&" and target == "1":
-                out, err = out + err, b""
-            elif operator[0] == ">&" and target == "2":
-                out, err = b"", err + out
-            elif operator[0] in (">", ">>", "&>"):
-                with open(folder / target, "ab" if operator[0] == ">>" else "wb") as file:
-                    file.write(err if number == 2 else out)
-                out, err = (out, b"") if number == 2 else (b"", err)
-        return Outcome(outcome.status, out, err)
+            if kind == "<":
+                stdin = (folder / target).read_bytes()
+            elif kind == ">&":
+                sinks[number] = sinks[int(target)]
+            else:
+                path = str(folder / target)
+                if kind != ">>":
+                    Path(path).write_bytes(b"")
+                sinks[number] = path
+                if kind == "&>":
+                    sinks[2] = path
+        done = self.command(args, folder, stdin, merged=sinks[1] == sinks[2])
+        made = {"out": b"", "err": b""}
+        for sink, data in ((sinks[1], done.out), (sinks[2], done.err)):
+            if sink in made:
+                made[sink] += data
+            else:
+                with open(sink, "ab") as file:
+                    file.write(data)
+        return Outcome(done.status, made["out"], made["err"])
 
-    def command(self, args: list[str], folder: Path, stdin: bytes) -> Outcome:
-        """Run one program; `not` and `env` come first where they stand."""
+    def command(self, args: list[str], folder: Path, stdin: bytes, *, merged: bool) -> Outcome:
+        """Run one program; `not` may come first. Merged: stderr goes where stdout goes."""
         if args[0] == "not":
-            outcome = self.command(args[1:], folder, stdin)
+            outcome = self.command(args[1:], folder, stdin, merged=merged)
             return Outcome(int(outcome.status == 0), outcome.out, outcome.err)
         if args[0] in self.commands:
-            return call(self.commands[args[0]], args[1:], stdin)
-        done = subprocess.run(args, cwd=folder, input=stdin, capture_output=True, check=False)
-        return Outcome(done.returncode, done.stdout, done.stderr)
+            return call(self.commands[args[0]], args[1:], stdin, merged=merged)
+        errors = subprocess.STDOUT if merged else subprocess.PIPE
+        done = subprocess.run(
+            args, cwd=folder, input=stdin, stdout=subprocess.PIPE, stderr=errors, check=False
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr or b"")
 
 
 def _tail(data: bytes, limit: int = 6000) -> str:
@@ -168,12 +180,14 @@ def _tail(data: bytes, limit: int = 6000) -> str:
     return text if len(text) <= limit else f"...\n{text[-limit:]}"
 
 
-def call(main: Command, args: Sequence[str], stdin: bytes = b"") -> Outcome:
+def call(
+    main: Command, args: Sequence[str], stdin: bytes = b"", *, merged: bool = False
+) -> Outcome:
     """Run a program's `main` in this process with streams of its own.
 
     An exception that escapes is a crash: status 134, as of an abort, and the traceback on stderr.
     """
-    with _streams(stdin) as (out, err):
+    with _streams(stdin, merged) as (out, err):
         try:
             status = main(list(args))
         except SystemExit as stop:
@@ -183,13 +197,14 @@ def call(main: Command, args: Sequence[str], stdin: bytes = b"") -> Outcome:
             status = 134
         sys.stdout.flush()
         sys.stderr.flush()
-        return Outcome(status or 0, out.getvalue(), err.getvalue())
+        return Outcome(status or 0, out.getvalue(), b"" if merged else err.getvalue())
 
 
 @contextmanager
-def _streams(stdin: bytes) -> Generator[tuple[io.BytesIO, io.BytesIO]]:
+def _streams(stdin: bytes, merged: bool) -> Generator[tuple[io.BytesIO, io.BytesIO]]:
     saved = sys.stdin, sys.stdout, sys.stderr
-    out, err = io.BytesIO(), io.BytesIO()
+    out = io.BytesIO()
+    err = out if merged else io.BytesIO()
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     sys.stdout = io.TextIOWrapper(out, encoding="utf-8", write_through=True)
     sys.stderr = io.TextIOWrapper(err, encoding="utf-8", write_through=True)

@@ -6,6 +6,7 @@ import inspect
 from dataclasses import fields
 
 from xdsl.passes import ModulePass
+from xdsl.utils.hints import type_repr
 
 from ...core.explain import Log
 from .flags import Flags
@@ -60,7 +61,7 @@ def options(class_: type[ModulePass]) -> list[str]:
             continue
         default = getattr(class_, field.name, None)
         shown = "" if default is None else f" = {str(default).lower()}"
-        found.append(f"{field.name.replace('_', '-')}: {field.type}{shown}")
+        found.append(f"{field.name.replace('_', '-')}: {type_repr(field.type)}{shown}")
     return found
 
 

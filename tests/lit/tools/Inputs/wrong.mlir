@@ -1,0 +1,4 @@
+// Read by upstream.mlir.
+func.func @f() {
+  %b = arith.nothing : i32
+}
