@@ -1,0 +1,1 @@
+"""Joins front ends, passes, lowerings and runtime: `nnc.compile` and `nnc.build`."""

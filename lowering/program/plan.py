@@ -2,9 +2,9 @@
 
     func.func @main(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
       %w = graph.constant #graph.weight<"f0e1..."> : tensor<8x8xf32>
-      %0 = func.call @dense(%x, %w) : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
+      %0 = te.call @dense(%x, %w) : (tensor<4x8xf32>, tensor<8x8xf32>) -> tensor<4x8xf32>
       %1 = graph.reshape(%0, %shape) : tensor<32xf32>           // a view: no code, same memory
-      %2 = func.call @relu(%1) : (tensor<32xf32>) -> tensor<32xf32>
+      %2 = te.call @relu(%1) : (tensor<32xf32>) -> tensor<32xf32>
       func.return %2
     }
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
+from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...core.dtypes import numpy_dtype
@@ -30,6 +30,7 @@ from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects.graph.base import ConstantOp
 from ...dialects.loop import BufferType
+from ...dialects.te import CallOp
 from ...runtime.arrays import Array, ready
 from ...runtime.program import (
     ARENA,
@@ -245,7 +246,8 @@ class _Planner:
         storage = self.storages[value]
         known = storage.slot is not None or storage.constant is not None
         slot = self._slot(storage)
-        return Output(spec, Use(slot, spec.shape), copy=known or storage.on_host)
+        shape = spec.shape if -1 not in spec.shape else None
+        return Output(spec, Use(slot, shape), copy=known or storage.on_host)
 
     def _fill_segments(self) -> None:
         """What each segment reads and writes, once every slot is known."""

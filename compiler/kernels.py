@@ -1,0 +1,154 @@
+"""Kernels to object code: equal ones once, in modules of several, LLVM on a thread of its own.
+
+Two kernels are equal when their text is, names and locations left out; their weights are arguments.
+While LLVM works on one module (without Python's lock), the next one is scheduled and emitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Self
+
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
+
+from ..core.errors import NncError
+from ..core.locations import describe
+from ..dialects import sched, te
+from ..dialects.loop import KernelOp
+from ..lowering.llvm_to_object import compile as to_object
+from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
+from ..lowering.program import KernelCode
+from .keys import KernelKeys
+from .options import Options
+from .pipelines import KERNEL, run_passes
+from .timing import Timings
+
+MODULE_KERNELS = 8
+"""Kernels in one LLVM module: fewer cost fixed time, more keep the LLVM thread waiting."""
+ALONE_POINTS = 16_384
+"""A kernel with fewer points than this takes some microseconds: not worth waking threads for."""
+
+
+@dataclass
+class Kernels:
+    """The compiled kernels of a module.
+
+    Attributes:
+        code: what a call needs to know, by the kernel's symbol.
+        emitted: LLVM IR of each distinct kernel, by its symbol in the object code.
+        objects: object code, being made.
+    """
+
+    code: dict[str, KernelCode] = field(default_factory=dict[str, KernelCode])
+    emitted: dict[str, EmittedKernel] = field(default_factory=dict[str, EmittedKernel])
+    objects: list[Future[bytes]] = field(default_factory=list[Future[bytes]])
+
+
+def lower_kernel(
+    kernel: te.KernelOp, schedule: sched.ScheduleOp | None, symbol: str, timings: Timings
+) -> KernelOp:
+    """One te.kernel to a loop.kernel in tile form, named `symbol`; the original stays.
+
+    Raises: NncError: the schedule is refused or a lowering fails, with the kernel's place.
+    """
+    copy = kernel.clone()
+    copy.sym_name = StringAttr(symbol)
+    parts: list[Operation] = [copy]
+    if schedule is not None:
+        own = schedule.clone()
+        own.kernel = type(own.kernel)(symbol)
+        parts.append(own)
+    module = ModuleOp(parts)
+    try:
+        run_passes(KERNEL, module, timings)
+    except NncError as error:
+        error.where = error.where or describe(kernel)
+        raise
+    return next(op for op in module.ops if isinstance(op, KernelOp))
+
+
+def num_points(kernel: te.KernelOp) -> int:
+    """Scalar bodies that one run of a kernel evaluates."""
+    total = 0
+    for op in kernel.walk():
+        if isinstance(op, te.ComputeOp):
+            points = 1
+            for axis in op.axes:
+                points *= axis.size
+            total += points
+    return total
+
+
+class KernelCompiler:
+    """Compiles the te.kernels of one module; used as a context for its LLVM thread."""
+
+    def __init__(self, options: Options, timings: Timings):
+        self.options, self.timings = options, timings
+        self.kernels = Kernels()
+        self._keys = KernelKeys()
+        self._known: dict[str, KernelCode] = {}
+        self._waiting: list[EmittedKernel] = []
+        self._llvm = ThreadPoolExecutor(1, "nnc-llvm")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._llvm.shutdown(cancel_futures=exception[0] is not None)
+
+    def add(self, kernel: te.KernelOp, schedule: sched.ScheduleOp | None) -> None:
+        """Lower and emit a kernel, unless an equal one has been."""
+        with self.timings.stage("find equal kernels"):
+            key = self._keys.key(kernel, schedule)
+        name = kernel.sym_name.data
+        if key not in self._known:
+            symbol = f"{name}.{key[:12]}"
+            lowered = lower_kernel(kernel, schedule, symbol, self.timings)
+            with self.timings.stage("emit"):
+                emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
+            self._known[key] = kernel_code(lowered, emitted, num_points(kernel))
+            self.kernels.emitted[symbol] = emitted
+            self._waiting.append(emitted)
+            if len(self._waiting) == MODULE_KERNELS:
+                self.flush()
+        self.kernels.code[name] = self._known[key]
+
+    def flush(self) -> None:
+        """Hand the kernels that wait to the LLVM thread."""
+        if self._waiting:
+            text = merge_modules([emitted.llvm_text for emitted in self._waiting])
+            self.add_text(text)
+            self._waiting = []
+
+    def add_text(self, llvm_text: str) -> None:
+        """Hand one module to the LLVM thread."""
+        self.kernels.objects.append(self._llvm.submit(to_object, llvm_text, self.options.target))
+
+
+def kernel_code(kernel: KernelOp, emitted: EmittedKernel, points: int) -> KernelCode:
+    """What the program's planner needs to know of a kernel."""
+    return KernelCode(
+        phases=tuple((phase.symbol, phase.extent) for phase in emitted.phases),
+        args=tuple(emitted.args),
+        num_outputs=kernel.num_outputs.value.data,
+        temporaries=tuple(emitted.temporaries),
+        scratch=emitted.scratch_bytes,
+        alone=points < ALONE_POINTS,
+    )
+
+
+def merge_modules(texts: Sequence[str]) -> str:
+    """One LLVM module of several: what they all declare stands in it once."""
+    declared: set[str] = set()
+    lines: list[str] = []
+    for text in texts:
+        for line in text.split("\n"):
+            if line.startswith(("declare ", "attributes ")):
+                if line in declared:
+                    continue
+                declared.add(line)
+            lines.append(line)
+    return "\n".join(lines)
