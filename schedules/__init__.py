@@ -6,5 +6,6 @@ PASSES = lazy(
     __name__,
     {
         # file_stem:Class, in alphabetical order of flags
+        "apply-schedules": "apply_schedules:ApplySchedulesPass",
     },
 )

@@ -1,0 +1,127 @@
+"""Whether affine expressions with div and mod tell every two points of a box apart.
+
+A layout must be injective: two elements may not share a place. So must the points that a parallel
+loop writes. The proof is structural (mixed radix; `x floordiv a` with `x mod a`); small boxes are
+enumerated where it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from math import prod
+
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineDimExpr,
+    AffineExpr,
+)
+
+from .affine import Range, Ranges, bounds, linear_terms, simplify
+
+ENUMERATION_LIMIT = 1 << 16
+"""Points that are enumerated where the structure proves nothing."""
+
+
+def is_injective(exprs: Sequence[AffineExpr], extents: Sequence[Range]) -> bool | None:
+    """Whether two points of the box `extents` never have the same values of all `exprs`.
+
+    `None` where neither the structure nor an enumeration of at most ENUMERATION_LIMIT points
+    decides. Symbols are taken as unknown constants.
+
+    >>> from .affine import dim
+    >>> is_injective([dim(0) * 8 + dim(1)], [(0, 4), (0, 8)])
+    True
+    >>> is_injective([dim(0) * 8 + dim(1)], [(0, 4), (0, 9)])
+    False
+    """
+    if any(high - low <= 0 for low, high in extents):
+        return True
+    if _Decoder(exprs, extents).decodes():
+        return True
+    if prod(high - low for low, high in extents) > ENUMERATION_LIMIT:
+        return None
+    if any(node for expr in exprs for node in expr.dfs() if not _evaluates(node)):
+        return None
+    points = product(*(range(low, high) for low, high in extents))
+    seen: set[tuple[int, ...]] = set()
+    for point in points:
+        image = tuple(expr.eval(point, ()) for expr in exprs)
+        if image in seen:
+            return False
+        seen.add(image)
+    return True
+
+
+def _evaluates(node: AffineExpr) -> bool:
+    return isinstance(node, AffineBinaryOpExpr | AffineConstantExpr | AffineDimExpr)
+
+
+class _Decoder:
+    """Finds which dimensions follow from the values of the expressions."""
+
+    def __init__(self, exprs: Sequence[AffineExpr], extents: Sequence[Range]):
+        self.ranges = Ranges(tuple(extents))
+        self.fixed = {i for i, (low, high) in enumerate(extents) if high - low <= 1}
+        self.num_dims = len(extents)
+        self.known: list[AffineExpr] = [simplify(expr, self.ranges) for expr in exprs]
+        self.atoms: set[AffineExpr] = set()
+
+    def decodes(self) -> bool:
+        """Whether every dimension follows."""
+        changed = True
+        while changed:
+            before = len(self.atoms), len(self.known)
+            for expr in list(self.known):
+                self._decode(expr)
+            self._join_divisions()
+            changed = before != (len(self.atoms), len(self.known))
+        dims = {atom.position for atom in self.atoms if isinstance(atom, AffineDimExpr)}
+        return dims | self.fixed >= set(range(self.num_dims))
+
+    def _decode(self, expr: AffineExpr) -> None:
+        """Mixed radix: each factor exceeds what all smaller terms together can reach."""
+        terms: list[tuple[int, int, AffineExpr]] = []
+        for atom, factor in linear_terms(expr).items():
+            if atom is None or atom in self.atoms or self._is_constant(atom):
+                continue
+            interval = bounds(atom, self.ranges)
+            if interval is None:
+                return
+            terms.append((abs(factor), interval[1] - interval[0], atom))
+        reach = 0
+        for factor, size, _ in sorted(terms, key=lambda term: term[0]):
+            if factor <= reach:
+                return
+            reach += factor * (size - 1)
+        self.atoms |= {atom for _, _, atom in terms}
+
+    def _is_constant(self, atom: AffineExpr) -> bool:
+        """A symbol, a dimension of one point, or an expression of such."""
+        return all(
+            node.position in self.fixed for node in atom.dfs() if isinstance(node, AffineDimExpr)
+        )
+
+    def _join_divisions(self) -> None:
+        """`x floordiv a` and `x mod a` give x; so do `(x mod b) floordiv a` and `x mod a`."""
+        divisions = [a for a in self.atoms if isinstance(a, AffineBinaryOpExpr)]
+        for quotient in divisions:
+            if quotient.kind is not AffineBinaryOpKind.FloorDiv:
+                continue
+            for rest in divisions:
+                if rest.kind is AffineBinaryOpKind.Mod and rest.rhs == quotient.rhs:
+                    self._learn_joined(quotient, rest)
+
+    def _learn_joined(self, quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> None:
+        whole = quotient.lhs
+        same = whole == rest.lhs
+        if isinstance(whole, AffineBinaryOpExpr) and whole.kind is AffineBinaryOpKind.Mod:
+            inner, outer = quotient.rhs, whole.rhs
+            if isinstance(inner, AffineConstantExpr) and isinstance(outer, AffineConstantExpr):
+                same = same or (whole.lhs == rest.lhs and outer.value % inner.value == 0)
+        if same and whole not in self.known:
+            self.known.append(whole)
+            if isinstance(whole, AffineBinaryOpExpr | AffineDimExpr):
+                self.atoms |= {whole} if len(linear_terms(whole)) == 1 else set()

@@ -1,0 +1,96 @@
+"""Affine expressions as scalar ops of a statement's body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import FloatAttr, IndexType, IntegerAttr, IntegerType
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineDimExpr,
+    AffineExpr,
+    AffineSymExpr,
+)
+
+from ...core.errors import ScheduleError
+from ...dialects.loop import IndexOp, ReadOp, StmtOp
+
+Kind = AffineBinaryOpKind
+
+
+def zero_of(element_type: Attribute) -> Attribute:
+    """Zero, as an attribute of a scalar type."""
+    if isinstance(element_type, IntegerType | IndexType):
+        return IntegerAttr(0, cast("Any", element_type))
+    return FloatAttr(0.0, cast("Any", element_type))
+
+
+class IndexBuilder:
+    """Inserts index arithmetic before `read`, whose map's dimensions are the statement's axes."""
+
+    def __init__(self, stmt: StmtOp, read: ReadOp, num_opaque: int):
+        self.stmt = stmt
+        self.read = read
+        self.num_opaque = num_opaque
+
+    def value(self, expr: AffineExpr) -> SSAValue:
+        """The value of an expression of the read's map.
+
+        Raises: ScheduleError: it names a loop variable, which a body cannot use.
+        """
+        if isinstance(expr, AffineConstantExpr):
+            return self._constant(expr.value)
+        if isinstance(expr, AffineDimExpr):
+            return self._add(IndexOp(self.stmt.axes.data[expr.position].label))
+        if isinstance(expr, AffineSymExpr):
+            if expr.position < self.num_opaque:
+                return self.read.symbols[expr.position]
+            raise ScheduleError(
+                "compute_inline: an index relative to a loop would be a value of the body",
+                hint="compute_inline before compute_at",
+            )
+        assert isinstance(expr, AffineBinaryOpExpr)
+        return self._binary(expr.kind, self.value(expr.lhs), self.value(expr.rhs))
+
+    def guarded(
+        self, guards: Sequence[tuple[AffineExpr, int]], value: SSAValue, fill: Attribute
+    ) -> SSAValue:
+        """`value` where every index is in [0, extent), else `fill`."""
+        condition: SSAValue | None = None
+        for expr, extent in guards:
+            index = self.value(expr)
+            for operand, predicate in ((0, "sge"), (extent, "slt")):
+                test = self._add(arith.CmpiOp(index, self._constant(operand), predicate))
+                both = test if condition is None else self._add(arith.AndIOp(condition, test))
+                condition = both
+        if condition is None:
+            return value
+        other = self._add(arith.ConstantOp(cast("Any", fill)))
+        return self._add(arith.SelectOp(condition, value, other))
+
+    def _binary(self, kind: AffineBinaryOpKind, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
+        if kind is Kind.Add:
+            return self._add(arith.AddiOp(lhs, rhs))
+        if kind is Kind.Mul:
+            return self._add(arith.MuliOp(lhs, rhs))
+        if kind is Kind.CeilDiv:
+            return self._add(arith.CeilDivSIOp(lhs, rhs))
+        quotient = self._add(arith.FloorDivSIOp(lhs, rhs))
+        if kind is Kind.FloorDiv:
+            return quotient
+        return self._add(arith.SubiOp(lhs, self._add(arith.MuliOp(quotient, rhs))))
+
+    def _constant(self, value: int) -> SSAValue:
+        return self._add(arith.ConstantOp(IntegerAttr(value, IndexType())))
+
+    def _add(self, op: Operation) -> SSAValue:
+        block = self.read.parent
+        assert block is not None
+        op.location = self.read.location
+        block.insert_op_before(op, self.read)
+        return op.results[0]
