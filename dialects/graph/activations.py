@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr, StringAttr
 from xdsl.ir import Attribute, TypeAttribute
@@ -38,7 +38,7 @@ class CeluOp(UnaryOp):
     """`max(0, x) + min(0, alpha * (e ** (x / alpha) - 1))`."""
 
     name = "graph.celu"
-    ONNX_NAME = "Celu"
+    ONNX_NAME: ClassVar = "Celu"
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.0))
 
@@ -48,7 +48,7 @@ class EluOp(UnaryOp):
     """`x` where positive, else `alpha * (e ** x - 1)`."""
 
     name = "graph.elu"
-    ONNX_NAME = "Elu"
+    ONNX_NAME: ClassVar = "Elu"
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.0))
 
@@ -58,7 +58,7 @@ class GeluOp(UnaryOp):
     """`x * Phi(x)`: exact, or with `approximate` = "tanh" by a tanh."""
 
     name = "graph.gelu"
-    ONNX_NAME = "Gelu"
+    ONNX_NAME: ClassVar = "Gelu"
 
     approximate = opt_prop_def(StringAttr, StringAttr("none"))
 
@@ -73,7 +73,7 @@ class HardSigmoidOp(UnaryOp):
     """`max(0, min(1, alpha * x + beta))`."""
 
     name = "graph.hard_sigmoid"
-    ONNX_NAME = "HardSigmoid"
+    ONNX_NAME: ClassVar = "HardSigmoid"
 
     alpha = opt_prop_def(FloatAttr, float_attr(0.2))
     beta = opt_prop_def(FloatAttr, float_attr(0.5))
@@ -84,7 +84,7 @@ class LeakyReluOp(UnaryOp):
     """`x` where it is not negative, else `alpha * x`."""
 
     name = "graph.leaky_relu"
-    ONNX_NAME = "LeakyRelu"
+    ONNX_NAME: ClassVar = "LeakyRelu"
 
     alpha = opt_prop_def(FloatAttr, float_attr(0.01))
 
@@ -94,7 +94,7 @@ class SeluOp(UnaryOp):
     """`gamma * x` where positive, else `gamma * alpha * (e ** x - 1)`."""
 
     name = "graph.selu"
-    ONNX_NAME = "Selu"
+    ONNX_NAME: ClassVar = "Selu"
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.67326319217681884765625))
     gamma = opt_prop_def(FloatAttr, float_attr(1.05070102214813232421875))
@@ -105,8 +105,8 @@ class ShrinkOp(UnaryOp):
     """`x + bias` below `-lambd`, `x - bias` above `lambd`, else 0."""
 
     name = "graph.shrink"
-    ONNX_NAME = "Shrink"
-    ACCEPTS = NUMBERS
+    ONNX_NAME: ClassVar = "Shrink"
+    ACCEPTS: ClassVar = NUMBERS
 
     lambd = opt_prop_def(FloatAttr, float_attr(0.5))
     bias = opt_prop_def(FloatAttr, float_attr(0.0))
@@ -117,7 +117,7 @@ class SwishOp(UnaryOp):
     """`x * sigmoid(alpha * x)`."""
 
     name = "graph.swish"
-    ONNX_NAME = "Swish"
+    ONNX_NAME: ClassVar = "Swish"
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.0))
 
@@ -127,7 +127,7 @@ class ThresholdedReluOp(UnaryOp):
     """`x` where greater than `alpha`, else 0."""
 
     name = "graph.thresholded_relu"
-    ONNX_NAME = "ThresholdedRelu"
+    ONNX_NAME: ClassVar = "ThresholdedRelu"
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.0))
 
@@ -140,8 +140,8 @@ class ClipOp(GraphOp):
     """
 
     name = "graph.clip"
-    ONNX_NAME = "Clip"
-    PATTERN = Pattern.ELEMWISE
+    ONNX_NAME: ClassVar = "Clip"
+    PATTERN: ClassVar = Pattern.ELEMWISE
 
     x = operand_def()
     min = opt_operand_def()
@@ -175,9 +175,9 @@ class CastOp(GraphOp):
     """
 
     name = "graph.cast"
-    ONNX_NAME = "Cast"
-    PATTERN = Pattern.ELEMWISE
-    DTYPE_PROPERTIES = ("to",)
+    ONNX_NAME: ClassVar = "Cast"
+    PATTERN: ClassVar = Pattern.ELEMWISE
+    DTYPE_PROPERTIES: ClassVar = ("to",)
 
     x = operand_def()
     to = prop_def(TypeAttribute)
@@ -202,8 +202,8 @@ class CastLikeOp(GraphOp):
     """The value in the element type of `target_type`."""
 
     name = "graph.cast_like"
-    ONNX_NAME = "CastLike"
-    PATTERN = Pattern.ELEMWISE
+    ONNX_NAME: ClassVar = "CastLike"
+    PATTERN: ClassVar = Pattern.ELEMWISE
 
     x = operand_def()
     target_type = operand_def()

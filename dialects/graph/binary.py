@@ -47,7 +47,7 @@ def guess_operands(
 class BroadcastOp(GraphOp):
     """Any number of operands of one element type."""
 
-    PATTERN = Pattern.BROADCAST
+    PATTERN: ClassVar = Pattern.BROADCAST
     ACCEPTS: ClassVar[frozenset[Attribute]] = NUMBERS
 
     def infer(self) -> Sequence[Attribute]:
@@ -103,21 +103,21 @@ class CompareOp(BinaryOp):
 class LogicalOp(BinaryOp):
     """Two boolean operands."""
 
-    ACCEPTS = BOOLS
-    COMMUTATIVE = True
+    ACCEPTS: ClassVar = BOOLS
+    COMMUTATIVE: ClassVar = True
 
 
 class BitwiseOp(BinaryOp):
     """Two integer operands, bit by bit."""
 
-    ACCEPTS = INTS
-    COMMUTATIVE = True
+    ACCEPTS: ClassVar = INTS
+    COMMUTATIVE: ClassVar = True
 
 
 class VariadicOp(BroadcastOp):
     """One or more operands."""
 
-    COMMUTATIVE = True
+    COMMUTATIVE: ClassVar = True
     VALUE: ClassVar[Callable[..., object] | None] = None
 
     inputs = var_operand_def()
@@ -193,8 +193,8 @@ class AddOp(BinaryOp):
     """`a + b`; integers wrap around."""
 
     name = "graph.add"
-    ONNX_NAME = "Add"
-    COMMUTATIVE = True
+    ONNX_NAME: ClassVar = "Add"
+    COMMUTATIVE: ClassVar = True
     VALUE = _add
 
 
@@ -203,7 +203,7 @@ class SubOp(BinaryOp):
     """`a - b`; integers wrap around."""
 
     name = "graph.sub"
-    ONNX_NAME = "Sub"
+    ONNX_NAME: ClassVar = "Sub"
     VALUE = _sub
 
 
@@ -212,8 +212,8 @@ class MulOp(BinaryOp):
     """`a * b`; integers wrap around."""
 
     name = "graph.mul"
-    ONNX_NAME = "Mul"
-    COMMUTATIVE = True
+    ONNX_NAME: ClassVar = "Mul"
+    COMMUTATIVE: ClassVar = True
     VALUE = _mul
 
 
@@ -222,7 +222,7 @@ class DivOp(BinaryOp):
     """`a / b`; of integers rounded to zero, and unspecified where `b` is zero."""
 
     name = "graph.div"
-    ONNX_NAME = "Div"
+    ONNX_NAME: ClassVar = "Div"
     VALUE = truncated_div
 
 
@@ -231,7 +231,7 @@ class ModOp(BinaryOp):
     """The remainder: with `fmod` = 0 of integers and of the sign of `b`, with 1 as C's fmod."""
 
     name = "graph.mod"
-    ONNX_NAME = "Mod"
+    ONNX_NAME: ClassVar = "Mod"
 
     fmod = opt_prop_def(IntegerAttr, int_attr(0))
 
@@ -247,7 +247,7 @@ class PowOp(BinaryOp):
     """`a ** b`, of the type of `a`; the types may differ."""
 
     name = "graph.pow"
-    ONNX_NAME = "Pow"
+    ONNX_NAME: ClassVar = "Pow"
 
     def infer(self) -> Sequence[Attribute]:
         base = expect("a", self.a, NUMBERS)
@@ -265,7 +265,7 @@ class PReluOp(BinaryOp):
     """`a` where it is not negative, else `b * a`; the slope `b` broadcasts to `a`, one way."""
 
     name = "graph.p_relu"
-    ONNX_NAME = "PRelu"
+    ONNX_NAME: ClassVar = "PRelu"
 
     def infer(self) -> Sequence[Attribute]:
         [inferred] = super().infer()
@@ -280,8 +280,8 @@ class BitShiftOp(BinaryOp):
     """`a` shifted by `b` bits; `direction` is "LEFT" or "RIGHT"; 0 where `b` has too many."""
 
     name = "graph.bit_shift"
-    ONNX_NAME = "BitShift"
-    ACCEPTS = INTS
+    ONNX_NAME: ClassVar = "BitShift"
+    ACCEPTS: ClassVar = INTS
 
     direction = prop_def(StringAttr)
 
@@ -296,9 +296,9 @@ class EqualOp(CompareOp):
     """Whether the elements are equal; NaN equals nothing."""
 
     name = "graph.equal"
-    ONNX_NAME = "Equal"
-    ACCEPTS = ALL
-    COMMUTATIVE = True
+    ONNX_NAME: ClassVar = "Equal"
+    ACCEPTS: ClassVar = ALL
+    COMMUTATIVE: ClassVar = True
     VALUE = _equal
 
 
@@ -307,7 +307,7 @@ class LessOp(CompareOp):
     """`a < b`."""
 
     name = "graph.less"
-    ONNX_NAME = "Less"
+    ONNX_NAME: ClassVar = "Less"
     VALUE = _less
 
 
@@ -316,7 +316,7 @@ class LessOrEqualOp(CompareOp):
     """`a <= b`."""
 
     name = "graph.less_or_equal"
-    ONNX_NAME = "LessOrEqual"
+    ONNX_NAME: ClassVar = "LessOrEqual"
     VALUE = _less_equal
 
 
@@ -325,7 +325,7 @@ class GreaterOp(CompareOp):
     """`a > b`."""
 
     name = "graph.greater"
-    ONNX_NAME = "Greater"
+    ONNX_NAME: ClassVar = "Greater"
     VALUE = _greater
 
 
@@ -334,7 +334,7 @@ class GreaterOrEqualOp(CompareOp):
     """`a >= b`."""
 
     name = "graph.greater_or_equal"
-    ONNX_NAME = "GreaterOrEqual"
+    ONNX_NAME: ClassVar = "GreaterOrEqual"
     VALUE = _greater_equal
 
 
@@ -343,7 +343,7 @@ class AndOp(LogicalOp):
     """Logical and."""
 
     name = "graph.and"
-    ONNX_NAME = "And"
+    ONNX_NAME: ClassVar = "And"
     VALUE = _and
 
 
@@ -352,7 +352,7 @@ class OrOp(LogicalOp):
     """Logical or."""
 
     name = "graph.or"
-    ONNX_NAME = "Or"
+    ONNX_NAME: ClassVar = "Or"
     VALUE = _or
 
 
@@ -361,7 +361,7 @@ class XorOp(LogicalOp):
     """Logical exclusive or."""
 
     name = "graph.xor"
-    ONNX_NAME = "Xor"
+    ONNX_NAME: ClassVar = "Xor"
     VALUE = _xor
 
 
@@ -370,7 +370,7 @@ class BitwiseAndOp(BitwiseOp):
     """Bitwise and."""
 
     name = "graph.bitwise_and"
-    ONNX_NAME = "BitwiseAnd"
+    ONNX_NAME: ClassVar = "BitwiseAnd"
 
 
 @irdl_op_definition
@@ -378,7 +378,7 @@ class BitwiseOrOp(BitwiseOp):
     """Bitwise or."""
 
     name = "graph.bitwise_or"
-    ONNX_NAME = "BitwiseOr"
+    ONNX_NAME: ClassVar = "BitwiseOr"
 
 
 @irdl_op_definition
@@ -386,7 +386,7 @@ class BitwiseXorOp(BitwiseOp):
     """Bitwise exclusive or."""
 
     name = "graph.bitwise_xor"
-    ONNX_NAME = "BitwiseXor"
+    ONNX_NAME: ClassVar = "BitwiseXor"
 
 
 @irdl_op_definition
@@ -394,7 +394,7 @@ class MaxOp(VariadicOp):
     """The largest of the elements; NaN if one is NaN."""
 
     name = "graph.max"
-    ONNX_NAME = "Max"
+    ONNX_NAME: ClassVar = "Max"
     VALUE = symbolic.maximum
 
 
@@ -403,7 +403,7 @@ class MinOp(VariadicOp):
     """The smallest of the elements; NaN if one is NaN."""
 
     name = "graph.min"
-    ONNX_NAME = "Min"
+    ONNX_NAME: ClassVar = "Min"
     VALUE = symbolic.minimum
 
 
@@ -412,8 +412,8 @@ class SumOp(VariadicOp):
     """The sum of the elements."""
 
     name = "graph.sum"
-    ONNX_NAME = "Sum"
-    ACCEPTS = FLOATS
+    ONNX_NAME: ClassVar = "Sum"
+    ACCEPTS: ClassVar = FLOATS
 
 
 @irdl_op_definition
@@ -421,8 +421,8 @@ class MeanOp(VariadicOp):
     """The mean of the elements."""
 
     name = "graph.mean"
-    ONNX_NAME = "Mean"
-    ACCEPTS = FLOATS
+    ONNX_NAME: ClassVar = "Mean"
+    ACCEPTS: ClassVar = FLOATS
 
 
 @irdl_op_definition
@@ -430,8 +430,8 @@ class WhereOp(GraphOp):
     """`x` where `condition` holds, else `y`; all three broadcast."""
 
     name = "graph.where"
-    ONNX_NAME = "Where"
-    PATTERN = Pattern.BROADCAST
+    ONNX_NAME: ClassVar = "Where"
+    PATTERN: ClassVar = Pattern.BROADCAST
 
     condition = operand_def()
     x = operand_def()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr
 from xdsl.ir import Attribute
@@ -23,7 +24,7 @@ from .window import Window, WindowOp
 class AnyConvOp(WindowOp):
     """Data `x` [batch, channels, spatial...], weights `w`, maybe a bias `b` [output channels]."""
 
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     x = operand_def()
     w = operand_def()
@@ -64,7 +65,7 @@ class ConvOp(AnyConvOp):
     """
 
     name = "graph.conv"
-    ONNX_NAME = "Conv"
+    ONNX_NAME: ClassVar = "Conv"
 
     def infer(self) -> Sequence[Attribute]:
         x, w, element = self.read_operands()
@@ -111,7 +112,7 @@ class ConvTransposeOp(AnyConvOp):
     """
 
     name = "graph.conv_transpose"
-    ONNX_NAME = "ConvTranspose"
+    ONNX_NAME: ClassVar = "ConvTranspose"
 
     output_padding = opt_prop_def(ArrayAttr[IntegerAttr])
     output_shape = opt_prop_def(ArrayAttr[IntegerAttr])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class UnaryOp(GraphOp):
     """One operand `x`; the result has its type."""
 
-    PATTERN = Pattern.ELEMWISE
+    PATTERN: ClassVar = Pattern.ELEMWISE
     ACCEPTS: ClassVar[frozenset[Attribute]] = FLOATS
 
     x = operand_def()
@@ -47,8 +47,8 @@ class AbsOp(UnaryOp):
     """`|x|`; of the least signed integer, itself."""
 
     name = "graph.abs"
-    ONNX_NAME = "Abs"
-    ACCEPTS = NUMBERS
+    ONNX_NAME: ClassVar = "Abs"
+    ACCEPTS: ClassVar = NUMBERS
 
 
 @irdl_op_definition
@@ -56,7 +56,7 @@ class AcosOp(UnaryOp):
     """`acos(x)`."""
 
     name = "graph.acos"
-    ONNX_NAME = "Acos"
+    ONNX_NAME: ClassVar = "Acos"
 
 
 @irdl_op_definition
@@ -64,7 +64,7 @@ class AcoshOp(UnaryOp):
     """`acosh(x)`."""
 
     name = "graph.acosh"
-    ONNX_NAME = "Acosh"
+    ONNX_NAME: ClassVar = "Acosh"
 
 
 @irdl_op_definition
@@ -72,7 +72,7 @@ class AsinOp(UnaryOp):
     """`asin(x)`."""
 
     name = "graph.asin"
-    ONNX_NAME = "Asin"
+    ONNX_NAME: ClassVar = "Asin"
 
 
 @irdl_op_definition
@@ -80,7 +80,7 @@ class AsinhOp(UnaryOp):
     """`asinh(x)`."""
 
     name = "graph.asinh"
-    ONNX_NAME = "Asinh"
+    ONNX_NAME: ClassVar = "Asinh"
 
 
 @irdl_op_definition
@@ -88,7 +88,7 @@ class AtanOp(UnaryOp):
     """`atan(x)`."""
 
     name = "graph.atan"
-    ONNX_NAME = "Atan"
+    ONNX_NAME: ClassVar = "Atan"
 
 
 @irdl_op_definition
@@ -96,7 +96,7 @@ class AtanhOp(UnaryOp):
     """`atanh(x)`."""
 
     name = "graph.atanh"
-    ONNX_NAME = "Atanh"
+    ONNX_NAME: ClassVar = "Atanh"
 
 
 @irdl_op_definition
@@ -104,8 +104,8 @@ class BitwiseNotOp(UnaryOp):
     """Every bit inverted."""
 
     name = "graph.bitwise_not"
-    ONNX_NAME = "BitwiseNot"
-    ACCEPTS = INTS
+    ONNX_NAME: ClassVar = "BitwiseNot"
+    ACCEPTS: ClassVar = INTS
 
 
 @irdl_op_definition
@@ -113,7 +113,7 @@ class CeilOp(UnaryOp):
     """Rounded up to an integer."""
 
     name = "graph.ceil"
-    ONNX_NAME = "Ceil"
+    ONNX_NAME: ClassVar = "Ceil"
 
 
 @irdl_op_definition
@@ -121,7 +121,7 @@ class CosOp(UnaryOp):
     """`cos(x)`."""
 
     name = "graph.cos"
-    ONNX_NAME = "Cos"
+    ONNX_NAME: ClassVar = "Cos"
 
 
 @irdl_op_definition
@@ -129,7 +129,7 @@ class CoshOp(UnaryOp):
     """`cosh(x)`."""
 
     name = "graph.cosh"
-    ONNX_NAME = "Cosh"
+    ONNX_NAME: ClassVar = "Cosh"
 
 
 @irdl_op_definition
@@ -137,7 +137,7 @@ class ErfOp(UnaryOp):
     """The error function."""
 
     name = "graph.erf"
-    ONNX_NAME = "Erf"
+    ONNX_NAME: ClassVar = "Erf"
 
 
 @irdl_op_definition
@@ -145,7 +145,7 @@ class ExpOp(UnaryOp):
     """`e ** x`."""
 
     name = "graph.exp"
-    ONNX_NAME = "Exp"
+    ONNX_NAME: ClassVar = "Exp"
 
 
 @irdl_op_definition
@@ -153,7 +153,7 @@ class FloorOp(UnaryOp):
     """Rounded down to an integer."""
 
     name = "graph.floor"
-    ONNX_NAME = "Floor"
+    ONNX_NAME: ClassVar = "Floor"
 
 
 @irdl_op_definition
@@ -161,7 +161,7 @@ class HardSwishOp(UnaryOp):
     """`x * max(0, min(1, x / 6 + 0.5))`."""
 
     name = "graph.hard_swish"
-    ONNX_NAME = "HardSwish"
+    ONNX_NAME: ClassVar = "HardSwish"
 
 
 @irdl_op_definition
@@ -169,8 +169,8 @@ class IdentityOp(UnaryOp):
     """The operand."""
 
     name = "graph.identity"
-    ONNX_NAME = "Identity"
-    ACCEPTS = ALL
+    ONNX_NAME: ClassVar = "Identity"
+    ACCEPTS: ClassVar = ALL
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [values(self.x)]
@@ -181,7 +181,7 @@ class LogOp(UnaryOp):
     """The natural logarithm."""
 
     name = "graph.log"
-    ONNX_NAME = "Log"
+    ONNX_NAME: ClassVar = "Log"
 
 
 @irdl_op_definition
@@ -189,7 +189,7 @@ class MishOp(UnaryOp):
     """`x * tanh(ln(1 + e ** x))`."""
 
     name = "graph.mish"
-    ONNX_NAME = "Mish"
+    ONNX_NAME: ClassVar = "Mish"
 
 
 @irdl_op_definition
@@ -197,8 +197,8 @@ class NegOp(UnaryOp):
     """`-x`."""
 
     name = "graph.neg"
-    ONNX_NAME = "Neg"
-    ACCEPTS = SIGNED_NUMBERS
+    ONNX_NAME: ClassVar = "Neg"
+    ACCEPTS: ClassVar = SIGNED_NUMBERS
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [elementwise(operator.neg, values(self.x))]
@@ -209,8 +209,8 @@ class NotOp(UnaryOp):
     """Logical negation."""
 
     name = "graph.not"
-    ONNX_NAME = "Not"
-    ACCEPTS = BOOLS
+    ONNX_NAME: ClassVar = "Not"
+    ACCEPTS: ClassVar = BOOLS
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [elementwise(operator.not_, values(self.x))]
@@ -221,7 +221,7 @@ class ReciprocalOp(UnaryOp):
     """`1 / x`."""
 
     name = "graph.reciprocal"
-    ONNX_NAME = "Reciprocal"
+    ONNX_NAME: ClassVar = "Reciprocal"
 
 
 @irdl_op_definition
@@ -229,8 +229,8 @@ class ReluOp(UnaryOp):
     """`max(x, 0)`; NaN stays NaN."""
 
     name = "graph.relu"
-    ONNX_NAME = "Relu"
-    ACCEPTS = SIGNED_NUMBERS
+    ONNX_NAME: ClassVar = "Relu"
+    ACCEPTS: ClassVar = SIGNED_NUMBERS
 
 
 @irdl_op_definition
@@ -238,7 +238,7 @@ class RoundOp(UnaryOp):
     """Rounded to the nearest integer, halves to even."""
 
     name = "graph.round"
-    ONNX_NAME = "Round"
+    ONNX_NAME: ClassVar = "Round"
 
 
 @irdl_op_definition
@@ -246,7 +246,7 @@ class SigmoidOp(UnaryOp):
     """`1 / (1 + e ** -x)`."""
 
     name = "graph.sigmoid"
-    ONNX_NAME = "Sigmoid"
+    ONNX_NAME: ClassVar = "Sigmoid"
 
 
 @irdl_op_definition
@@ -254,8 +254,8 @@ class SignOp(UnaryOp):
     """-1, 0 or 1; NaN stays NaN."""
 
     name = "graph.sign"
-    ONNX_NAME = "Sign"
-    ACCEPTS = NUMBERS
+    ONNX_NAME: ClassVar = "Sign"
+    ACCEPTS: ClassVar = NUMBERS
 
 
 @irdl_op_definition
@@ -263,7 +263,7 @@ class SinOp(UnaryOp):
     """`sin(x)`."""
 
     name = "graph.sin"
-    ONNX_NAME = "Sin"
+    ONNX_NAME: ClassVar = "Sin"
 
 
 @irdl_op_definition
@@ -271,7 +271,7 @@ class SinhOp(UnaryOp):
     """`sinh(x)`."""
 
     name = "graph.sinh"
-    ONNX_NAME = "Sinh"
+    ONNX_NAME: ClassVar = "Sinh"
 
 
 @irdl_op_definition
@@ -279,7 +279,7 @@ class SoftplusOp(UnaryOp):
     """`ln(1 + e ** x)`."""
 
     name = "graph.softplus"
-    ONNX_NAME = "Softplus"
+    ONNX_NAME: ClassVar = "Softplus"
 
 
 @irdl_op_definition
@@ -287,7 +287,7 @@ class SoftsignOp(UnaryOp):
     """`x / (1 + |x|)`."""
 
     name = "graph.softsign"
-    ONNX_NAME = "Softsign"
+    ONNX_NAME: ClassVar = "Softsign"
 
 
 @irdl_op_definition
@@ -295,7 +295,7 @@ class SqrtOp(UnaryOp):
     """The square root, NaN of a negative number."""
 
     name = "graph.sqrt"
-    ONNX_NAME = "Sqrt"
+    ONNX_NAME: ClassVar = "Sqrt"
 
 
 @irdl_op_definition
@@ -303,7 +303,7 @@ class TanOp(UnaryOp):
     """`tan(x)`."""
 
     name = "graph.tan"
-    ONNX_NAME = "Tan"
+    ONNX_NAME: ClassVar = "Tan"
 
 
 @irdl_op_definition
@@ -311,7 +311,7 @@ class TanhOp(UnaryOp):
     """`tanh(x)`."""
 
     name = "graph.tanh"
-    ONNX_NAME = "Tanh"
+    ONNX_NAME: ClassVar = "Tanh"
 
 
 class PredicateOp(UnaryOp):
@@ -329,7 +329,7 @@ class IsNaNOp(PredicateOp):
     """Whether an element is NaN."""
 
     name = "graph.is_nan"
-    ONNX_NAME = "IsNaN"
+    ONNX_NAME: ClassVar = "IsNaN"
 
 
 @irdl_op_definition
@@ -337,7 +337,7 @@ class IsInfOp(PredicateOp):
     """Whether an element is infinite, of a sign that is asked for."""
 
     name = "graph.is_inf"
-    ONNX_NAME = "IsInf"
+    ONNX_NAME: ClassVar = "IsInf"
 
     detect_negative = opt_prop_def(IntegerAttr, int_attr(1))
     detect_positive = opt_prop_def(IntegerAttr, int_attr(1))

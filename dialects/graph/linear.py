@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute
@@ -26,8 +27,8 @@ class MatMulOp(GraphOp):
     """
 
     name = "graph.matmul"
-    ONNX_NAME = "MatMul"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "MatMul"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     a = operand_def()
     b = operand_def()
@@ -64,8 +65,8 @@ class GemmOp(GraphOp):
     """`alpha * A * B + beta * C` of matrices, each of A and B maybe transposed; C broadcasts."""
 
     name = "graph.gemm"
-    ONNX_NAME = "Gemm"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "Gemm"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     a = operand_def()
     b = operand_def()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, FloatAttr, IntegerAttr, f32
 from xdsl.ir import Attribute, SSAValue
@@ -56,8 +57,8 @@ class BatchNormalizationOp(GraphOp):
     """
 
     name = "graph.batch_normalization"
-    ONNX_NAME = "BatchNormalization"
-    PATTERN = Pattern.BROADCAST
+    ONNX_NAME: ClassVar = "BatchNormalization"
+    PATTERN: ClassVar = Pattern.BROADCAST
 
     x = operand_def()
     scale = operand_def()
@@ -96,8 +97,8 @@ class LayerNormalizationOp(GraphOp):
     """
 
     name = "graph.layer_normalization"
-    ONNX_NAME = "LayerNormalization"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "LayerNormalization"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     x = operand_def()
     scale = operand_def()
@@ -145,8 +146,8 @@ class RMSNormalizationOp(GraphOp):
     """`x / sqrt(mean(x ** 2) + epsilon) * scale` over the dimensions from `axis`."""
 
     name = "graph.rms_normalization"
-    ONNX_NAME = "RMSNormalization"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "RMSNormalization"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     x = operand_def()
     scale = operand_def()
@@ -168,8 +169,8 @@ class InstanceNormalizationOp(GraphOp):
     """Mean 0 and variance 1 over the spatial dimensions, times `scale`, plus `b` per channel."""
 
     name = "graph.instance_normalization"
-    ONNX_NAME = "InstanceNormalization"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "InstanceNormalization"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     x = operand_def()
     scale = operand_def()
@@ -185,14 +186,14 @@ class InstanceNormalizationOp(GraphOp):
 
 @irdl_op_definition
 class GroupNormalizationOp(GraphOp):
-    """Mean 0 and variance 1 over each of `num_groups` groups of channels, times `scale`, plus `bias`.
+    """Mean 0 and variance 1 over each group of channels, times `scale`, plus `bias`.
 
     `scale` and `bias` have one entry for each channel.
     """
 
     name = "graph.group_normalization"
-    ONNX_NAME = "GroupNormalization"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "GroupNormalization"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     x = operand_def()
     scale = operand_def()
@@ -217,8 +218,8 @@ class LRNOp(UnaryOp):
     """`x / (bias + alpha / size * sum of squares of near channels) ** beta`."""
 
     name = "graph.lrn"
-    ONNX_NAME = "LRN"
-    PATTERN = Pattern.OPAQUE
+    ONNX_NAME: ClassVar = "LRN"
+    PATTERN: ClassVar = Pattern.OPAQUE
 
     size = prop_def(IntegerAttr)
     alpha = opt_prop_def(FloatAttr, float_attr(1e-4))
@@ -235,7 +236,7 @@ class LRNOp(UnaryOp):
 class AxisOp(UnaryOp):
     """An operator along one `axis`, the last by default; the result has the operand's type."""
 
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     axis = opt_prop_def(IntegerAttr, int_attr(-1))
 
@@ -251,8 +252,8 @@ class HardmaxOp(AxisOp):
     """1 at the first maximum along `axis`, else 0."""
 
     name = "graph.hardmax"
-    ONNX_NAME = "Hardmax"
-    PATTERN = Pattern.OPAQUE
+    ONNX_NAME: ClassVar = "Hardmax"
+    PATTERN: ClassVar = Pattern.OPAQUE
 
 
 @irdl_op_definition
@@ -260,7 +261,7 @@ class LogSoftmaxOp(AxisOp):
     """`log(softmax(x))`."""
 
     name = "graph.log_softmax"
-    ONNX_NAME = "LogSoftmax"
+    ONNX_NAME: ClassVar = "LogSoftmax"
 
 
 @irdl_op_definition
@@ -268,7 +269,7 @@ class LpNormalizationOp(AxisOp):
     """`x` divided by its p-norm along `axis` (p is 1 or 2), 0 where that is 0."""
 
     name = "graph.lp_normalization"
-    ONNX_NAME = "LpNormalization"
+    ONNX_NAME: ClassVar = "LpNormalization"
 
     p = opt_prop_def(IntegerAttr, int_attr(2))
 
@@ -283,8 +284,8 @@ class MeanVarianceNormalizationOp(UnaryOp):
     """`(x - mean) / sqrt(variance)` over `axes`."""
 
     name = "graph.mean_variance_normalization"
-    ONNX_NAME = "MeanVarianceNormalization"
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
+    ONNX_NAME: ClassVar = "MeanVarianceNormalization"
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
 
     axes = opt_prop_def(ArrayAttr[IntegerAttr], ints([0, 2, 3]))
 
@@ -300,7 +301,7 @@ class SoftmaxOp(AxisOp):
     """`e ** x / sum(e ** x)` along `axis`."""
 
     name = "graph.softmax"
-    ONNX_NAME = "Softmax"
+    ONNX_NAME: ClassVar = "Softmax"
 
 
 OPS = [

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import ArrayAttr, IntegerAttr
 from xdsl.ir import Attribute
@@ -29,8 +30,8 @@ from .window import Window, WindowOp
 class PoolOp(WindowOp):
     """Data `x` [batch, channels, spatial...]; each result element reduces a window."""
 
-    PATTERN = Pattern.OUT_ELEMWISE_FUSABLE
-    ACCEPTS = FLOATS
+    PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    ACCEPTS: ClassVar = FLOATS
 
     x = operand_def()
     kernel_shape = prop_def(ArrayAttr[IntegerAttr])
@@ -75,8 +76,8 @@ class MaxPoolOp(PoolOp):
     """
 
     name = "graph.max_pool"
-    ONNX_NAME = "MaxPool"
-    ACCEPTS = NUMBERS
+    ONNX_NAME: ClassVar = "MaxPool"
+    ACCEPTS: ClassVar = NUMBERS
 
     storage_order = opt_prop_def(IntegerAttr, int_attr(0))
     res = result_def()
@@ -92,7 +93,7 @@ class AveragePoolOp(PoolOp):
     """The mean of each window, over what lies inside the data or, with `count_include_pad`, all."""
 
     name = "graph.average_pool"
-    ONNX_NAME = "AveragePool"
+    ONNX_NAME: ClassVar = "AveragePool"
 
     count_include_pad = opt_prop_def(IntegerAttr, int_attr(0))
     res = result_def()
@@ -103,7 +104,7 @@ class LpPoolOp(PoolOp):
     """The p-norm of each window: `sum(|x| ** p) ** (1 / p)`."""
 
     name = "graph.lp_pool"
-    ONNX_NAME = "LpPool"
+    ONNX_NAME: ClassVar = "LpPool"
 
     p = opt_prop_def(IntegerAttr, int_attr(2))
     res = result_def()
@@ -112,7 +113,7 @@ class LpPoolOp(PoolOp):
 class GlobalPoolOp(GraphOp):
     """Data `x` [batch, channels, spatial...]; every spatial dimension becomes 1."""
 
-    PATTERN = Pattern.COMM_REDUCE
+    PATTERN: ClassVar = Pattern.COMM_REDUCE
 
     x = operand_def()
     res = result_def()
@@ -130,7 +131,7 @@ class GlobalAveragePoolOp(GlobalPoolOp):
     """The mean over all spatial dimensions."""
 
     name = "graph.global_average_pool"
-    ONNX_NAME = "GlobalAveragePool"
+    ONNX_NAME: ClassVar = "GlobalAveragePool"
 
 
 @irdl_op_definition
@@ -138,7 +139,7 @@ class GlobalLpPoolOp(GlobalPoolOp):
     """The p-norm over all spatial dimensions."""
 
     name = "graph.global_lp_pool"
-    ONNX_NAME = "GlobalLpPool"
+    ONNX_NAME: ClassVar = "GlobalLpPool"
 
     p = opt_prop_def(IntegerAttr, int_attr(2))
 
@@ -148,7 +149,7 @@ class GlobalMaxPoolOp(GlobalPoolOp):
     """The maximum over all spatial dimensions; NaN if there is one."""
 
     name = "graph.global_max_pool"
-    ONNX_NAME = "GlobalMaxPool"
+    ONNX_NAME: ClassVar = "GlobalMaxPool"
 
 
 OPS = [

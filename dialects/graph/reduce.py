@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class ReduceOp(GraphOp):
     """`data` reduced over `axes` (all of them if absent or empty), which stay as 1 or go away."""
 
-    PATTERN = Pattern.COMM_REDUCE
+    PATTERN: ClassVar = Pattern.COMM_REDUCE
     ACCEPTS: ClassVar[frozenset[Attribute]] = NUMBERS
 
     data = operand_def()
@@ -78,7 +78,7 @@ class ReduceL1Op(ReduceOp):
     """The sum of absolute values."""
 
     name = "graph.reduce_l1"
-    ONNX_NAME = "ReduceL1"
+    ONNX_NAME: ClassVar = "ReduceL1"
 
 
 @irdl_op_definition
@@ -86,7 +86,7 @@ class ReduceL2Op(ReduceOp):
     """The square root of the sum of squares."""
 
     name = "graph.reduce_l2"
-    ONNX_NAME = "ReduceL2"
+    ONNX_NAME: ClassVar = "ReduceL2"
 
 
 @irdl_op_definition
@@ -94,7 +94,7 @@ class ReduceLogSumOp(ReduceOp):
     """The logarithm of the sum."""
 
     name = "graph.reduce_log_sum"
-    ONNX_NAME = "ReduceLogSum"
+    ONNX_NAME: ClassVar = "ReduceLogSum"
 
 
 @irdl_op_definition
@@ -102,7 +102,7 @@ class ReduceLogSumExpOp(ReduceOp):
     """The logarithm of the sum of exponentials."""
 
     name = "graph.reduce_log_sum_exp"
-    ONNX_NAME = "ReduceLogSumExp"
+    ONNX_NAME: ClassVar = "ReduceLogSumExp"
 
 
 @irdl_op_definition
@@ -110,8 +110,8 @@ class ReduceMaxOp(ReduceOp):
     """The maximum, NaN if there is one; of nothing the least value of the type."""
 
     name = "graph.reduce_max"
-    ONNX_NAME = "ReduceMax"
-    ACCEPTS = ALL
+    ONNX_NAME: ClassVar = "ReduceMax"
+    ACCEPTS: ClassVar = ALL
 
 
 @irdl_op_definition
@@ -119,7 +119,7 @@ class ReduceMeanOp(ReduceOp):
     """The mean; of integers rounded to zero."""
 
     name = "graph.reduce_mean"
-    ONNX_NAME = "ReduceMean"
+    ONNX_NAME: ClassVar = "ReduceMean"
 
 
 @irdl_op_definition
@@ -127,8 +127,8 @@ class ReduceMinOp(ReduceOp):
     """The minimum, NaN if there is one; of nothing the greatest value of the type."""
 
     name = "graph.reduce_min"
-    ONNX_NAME = "ReduceMin"
-    ACCEPTS = ALL
+    ONNX_NAME: ClassVar = "ReduceMin"
+    ACCEPTS: ClassVar = ALL
 
 
 @irdl_op_definition
@@ -136,7 +136,7 @@ class ReduceProdOp(ReduceOp):
     """The product; of nothing 1."""
 
     name = "graph.reduce_prod"
-    ONNX_NAME = "ReduceProd"
+    ONNX_NAME: ClassVar = "ReduceProd"
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         factors = extents(self.data, values)
@@ -152,7 +152,7 @@ class ReduceSumOp(ReduceOp):
     """The sum; of nothing 0."""
 
     name = "graph.reduce_sum"
-    ONNX_NAME = "ReduceSum"
+    ONNX_NAME: ClassVar = "ReduceSum"
 
 
 @irdl_op_definition
@@ -160,13 +160,13 @@ class ReduceSumSquareOp(ReduceOp):
     """The sum of squares."""
 
     name = "graph.reduce_sum_square"
-    ONNX_NAME = "ReduceSumSquare"
+    ONNX_NAME: ClassVar = "ReduceSumSquare"
 
 
 class ArgOp(GraphOp):
     """Positions along `axis`, the first or, with `select_last_index`, the last of equals."""
 
-    PATTERN = Pattern.COMM_REDUCE
+    PATTERN: ClassVar = Pattern.COMM_REDUCE
 
     data = operand_def()
     axis = opt_prop_def(IntegerAttr, int_attr(0))
@@ -187,7 +187,7 @@ class ArgMaxOp(ArgOp):
     """The position of the maximum."""
 
     name = "graph.arg_max"
-    ONNX_NAME = "ArgMax"
+    ONNX_NAME: ClassVar = "ArgMax"
 
 
 @irdl_op_definition
@@ -195,7 +195,7 @@ class ArgMinOp(ArgOp):
     """The position of the minimum."""
 
     name = "graph.arg_min"
-    ONNX_NAME = "ArgMin"
+    ONNX_NAME: ClassVar = "ArgMin"
 
 
 @irdl_op_definition
@@ -203,7 +203,7 @@ class CumSumOp(GraphOp):
     """Running sums along `axis` (a scalar operand); `exclusive` leaves out the element itself."""
 
     name = "graph.cum_sum"
-    ONNX_NAME = "CumSum"
+    ONNX_NAME: ClassVar = "CumSum"
 
     x = operand_def()
     axis = operand_def()
