@@ -6,5 +6,10 @@ PASSES = lazy(
     __name__,
     {
         # level.file_stem:Class, in alphabetical order of flags
+        "canonicalize": "graph.canonicalize:CanonicalizePass",
+        "cse": "graph.cse:CsePass",
+        "dce": "graph.dce:DcePass",
+        "fuse": "graph.fuse:FusePass",
+        "infer-shapes": "graph.infer_shapes:InferShapesPass",
     },
 )

@@ -35,6 +35,7 @@ from ...core.irtypes import tensor_shape
 from ...core.locations import fuse as fuse_locations
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
+from ...dialects.graph.registry import HOST, operators
 from .fusion_groups import Group, Limits, group_block, is_view
 from .parameters import is_parameter
 
@@ -167,5 +168,15 @@ class FusePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         host = {name if name.startswith("graph.") else f"graph.{name}" for name in self.host}
+        host |= host_operators()
         limits = Limits(self.max_ops, self.injective_epilogue)
         fuse(op, lambda graph_op: graph_op.name in host, limits)
+
+
+def host_operators() -> set[str]:
+    """Operators that run on the host: those that say so, and, once there are lowerings, those
+    without one."""
+    known = operators().values()
+    is_lowering_known = any(operator.definition is not None for operator in known)
+    without = {HOST, None} if is_lowering_known else {HOST}
+    return {operator.name for operator in known if operator.definition in without}
