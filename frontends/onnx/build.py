@@ -54,14 +54,14 @@ class Builder:
         if node.op_type == "Constant":
             self.constant_tensor(node.outputs[0], constant_content(node), node.name)
             return
-        op_class = by_onnx_name(node.op_type)
-        if op_class is None:
+        known = by_onnx_name(node.op_type)
+        if known is None:
             raise UnsupportedError(f"operator {node.op_type} is not supported")
         operands = [self.values[name] if name else None for name in node.inputs]
         operands = operands[: len(operands) - trailing_gaps(node.inputs)]
         count = len(node.outputs) - trailing_gaps(node.outputs)
-        properties = properties_of(op_class, node)
-        op = op_class.of(*operands, results=count or None, **properties)
+        properties = properties_of(known.cls, node)
+        op = known.cls.of(*operands, results=count or None, **properties)
         self._append(op, node.name)
         for name, result in zip(node.outputs, op.results, strict=False):
             if name:

@@ -17,7 +17,7 @@ from .adapters import RENAMED, adapt
 from .build import Builder, name_hint
 from .functions import inline_functions
 from .load import load_model
-from .node import DEFAULT_DOMAINS, read_node
+from .node import operator_name, read_node
 from .tensors import Storage, Weights
 from .types import input_type
 
@@ -34,10 +34,8 @@ def import_model(model: str | PathLike[str] | bytes | onnx.ModelProto) -> Module
 
 def is_supported(node: onnx.NodeProto) -> bool:
     """Whether there is a graph op for this operator (or for what its adapters make of it)."""
-    if node.domain not in DEFAULT_DOMAINS:
-        return False
-    op_type = RENAMED.get(node.op_type, node.op_type)
-    return op_type == "Constant" or by_onnx_name(op_type) is not None
+    name = operator_name(node)
+    return name == "Constant" or by_onnx_name(RENAMED.get(name, name)) is not None
 
 
 def _main(graph: onnx.GraphProto, version: int, storage: Storage) -> func.FuncOp:

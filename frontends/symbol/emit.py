@@ -49,10 +49,10 @@ class Emitter:
         **properties: Attribute | Any,
     ) -> Sequence[Value]:
         """All results of an operator."""
-        op_class = by_onnx_name(onnx_name)
-        if op_class is None:
+        known = by_onnx_name(onnx_name)
+        if known is None:
             raise UnsupportedError(f"graph operator {onnx_name} is not supported")
-        op: GraphOp = op_class.of(*operands, results=results, **properties)
+        op = known.cls.of(*operands, results=results, **properties)
         self._append(op)
         return op.results
 
@@ -213,7 +213,7 @@ def _emit(emitter: Emitter, node: Node, inputs: Sequence[Value]) -> Sequence[Val
     except NncError as error:
         error.where = error.where or f"operator '{node.name}'"
         raise
-    results = [result] if isinstance(result, SSAValue) else list(result)
+    results: list[Value] = [result] if isinstance(result, SSAValue) else list(result)
     for value in results:
         if value.name_hint is None and SSAValue.is_valid_name(node.name):
             value.name_hint = node.name
