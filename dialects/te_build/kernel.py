@@ -23,9 +23,11 @@ from ...core.irtypes import strings, tensor_element, tensor_shape
 from .. import te
 from .ops import Number, literal, plain
 from .scalar import Body, Index, Scalar, Value
+from .signature import Of, call
 from .tensor import Splat, Stored, Tensor
 
 Extents = Mapping[str, int]
+ScanBody = Callable[[Callable[[], Scalar], Sequence[Tensor]], Sequence[Tensor]]
 Combine = Callable[[tuple[Scalar, ...], tuple[Scalar, ...]], Sequence[Scalar]]
 
 
@@ -81,19 +83,19 @@ class KernelBuilder:
         """A constant tensor with one value; it costs no memory."""
         return Splat(self, shape, dtype, value)
 
-    def compute(self, name: str, axes: Extents, function: Callable[..., BodyResult]) -> Tensor:
+    def compute(self, name: str, axes: Extents, function: Of[Index, BodyResult]) -> Tensor:
         """A `te.compute` with one result: `function` takes the parallel axes in order."""
         (result,) = self.computes(name, axes, function)
         return result
 
     def computes(
-        self, name: str, axes: Extents, function: Callable[..., BodyResult]
+        self, name: str, axes: Extents, function: Of[Index, BodyResult]
     ) -> tuple[Tensor, ...]:
         """A `te.compute` with as many results as `function` returns scalars."""
         block = Block()
         body = Body(self, block, list(axes.items()))
         self._bodies.append(body)
-        out = function(*(Index(body, dim(position)) for position in range(len(axes))))
+        out = call(function, [Index(body, dim(position)) for position in range(len(axes))])
         self._bodies.pop()
         reduction = _as_reduction(out)
         body.finish(reduction.values)
@@ -130,26 +132,26 @@ class KernelBuilder:
             result.name_hint = name if len(op.results) == 1 else f"{name}_r{position}"
         return tuple(Stored(self, r, d, axes) for r, d in zip(op.results, dtypes, strict=True))
 
-    def sum(self, axes: Extents, function: Callable[..., Scalar]) -> Reduction:
+    def sum(self, axes: Extents, function: Of[Index, Scalar]) -> Reduction:
         """The sum of `function` over reduce axes."""
         return self.reduce("sum", axes, function)
 
-    def reduce(self, combiner: str, axes: Extents, function: Callable[..., Scalar]) -> Reduction:
+    def reduce(self, combiner: str, axes: Extents, function: Of[Index, Scalar]) -> Reduction:
         """`function` combined over reduce axes by sum, prod, max, min, and, or."""
-        return Reduction((function(*self._reduce_axes(axes)),), (combiner,))
+        return Reduction((call(function, self._reduce_axes(axes)),), (combiner,))
 
     def reduce_with(
         self,
         combine: Combine,
         init: Sequence[Number],
         axes: Extents,
-        function: Callable[..., Sequence[Scalar]],
+        function: Of[Index, Sequence[Scalar]],
     ) -> Reduction:
         """A tuple of values combined over reduce axes by a function of (accumulators, values).
 
         `init` is the neutral tuple.
         """
-        values = tuple(function(*self._reduce_axes(axes)))
+        values = tuple(call(function, self._reduce_axes(axes)))
         types = [value.value.type for value in values]
         block = Block(arg_types=[*types, *types])
         body = Body(self, block, [])
@@ -175,7 +177,7 @@ class KernelBuilder:
         name: str,
         axis: tuple[str, int],
         inits: Sequence[Tensor],
-        function: Callable[..., Sequence[Tensor]],
+        function: ScanBody,
         *,
         reverse: bool = False,
     ) -> tuple[Tensor, ...]:
@@ -194,7 +196,7 @@ class KernelBuilder:
         block.args[0].name_hint = axis[0]
         name = self.fresh(name)
         outer, self._target = self._target, block
-        new = function(lambda: Scalar(self.body, block.args[0], IndexType()), *states)
+        new = function(lambda: Scalar(self.body, block.args[0], IndexType()), states)
         yielded = [self.store(state) for state in new]
         self._target = outer
         block.add_op(te.YieldOp.create(operands=yielded, location=self.location))
@@ -234,7 +236,11 @@ class KernelBuilder:
 
     def _copy(self, tensor: Tensor) -> SSAValue:
         axes = dict(zip(tensor.names, tensor.shape, strict=False)) or axis_names(tensor.shape)
-        copy = self.compute("copy", axes, lambda *indices: tensor.read(indices))
+
+        def body(*indices: Index) -> Scalar:
+            return tensor.read(indices)
+
+        copy = self.compute("copy", axes, body)
         assert isinstance(copy, Stored)
         return copy.value
 

@@ -1,0 +1,149 @@
+"""What a lowering of one operator works with: its operands as te tensors, its results' types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Attribute, BlockArgument, SSAValue
+
+from ...core.errors import UnsupportedError
+from ...core.irtypes import tensor_element, tensor_shape
+from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, constant_value
+from ...dialects.te_build import Index, KernelBuilder, Scalar, Tensor, axis_names
+from ...dialects.te_build.ops import bitwidth, is_float
+from ...dialects.te_build.signature import Of, call
+from ...dialects.te_build.tensor import Splat
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Lowering: TypeAlias = "Callable[[Any, Site], Sequence[Tensor]]"
+"""From an operator and its surroundings to one tensor for each result."""
+
+INLINE_ELEMENTS = 64
+"""A constant with one value everywhere is a literal up to this many elements, or one alone."""
+
+
+class Site:
+    """One operator that is being lowered into a kernel.
+
+    `at[value]` is an operand's tensor, `at.k` the builder.
+    """
+
+    def __init__(self, op: GraphOp, builder: KernelBuilder, tensors: Mapping[SSAValue, Tensor]):
+        self.op = op
+        self.k = builder
+        self._tensors = tensors
+
+    def __getitem__(self, value: SSAValue) -> Tensor:
+        found = self._tensors.get(value)
+        if found is not None:
+            return found
+        literal = splat_of(self.k, value)
+        assert literal is not None, "an operand of the kernel has no tensor"
+        return literal
+
+    def maybe(self, value: SSAValue | None) -> Tensor | None:
+        """The tensor of an optional operand."""
+        return None if value is None else self[value]
+
+    def constant(self, value: SSAValue | None) -> np.ndarray[Any, Any] | None:
+        """The content of an operand that is known at compile time, else `None`."""
+        return None if value is None else constant_value(origin(value))
+
+    def ints(self, value: SSAValue, name: str) -> list[int]:
+        """The integers in an operand that must be known at compile time.
+
+        Raises: UnsupportedError: it is not.
+        """
+        content = self.constant(value)
+        if content is None:
+            raise UnsupportedError(
+                f"{self.op.name}'s operand '{name}' is not a constant",
+                hint="shapes and axes that depend on data run on the host",
+            )
+        return [int(item) for item in content.reshape(-1)]
+
+    def shape(self, result: int = 0) -> tuple[int, ...]:
+        """The shape of a result."""
+        return tensor_shape(self.op.results[result].type)
+
+    def dtype(self, result: int = 0) -> Attribute:
+        """The graph element type of a result."""
+        return tensor_element(self.op.results[result].type)
+
+    @property
+    def name(self) -> str:
+        """A symbol for the operator's compute: `conv`, `add`."""
+        return self.op.name.partition(".")[2]
+
+    def axes(self, *like: Tensor) -> dict[str, int]:
+        """Axes of the first result, named as those of a tensor of the same rank, or i, j, k."""
+        shape = self.shape()
+        for tensor in like:
+            if len(tensor.names) == len(shape):
+                return dict(zip(tensor.names, shape, strict=True))
+        return axis_names(shape)
+
+    def pointwise(
+        self, function: Of[Scalar, Scalar], *operands: Tensor, name: str | None = None
+    ) -> Tensor:
+        """A compute over the first result: `function` of the operands, broadcast."""
+
+        def body(*indices: Index) -> Scalar:
+            return call(function, [operand.at(indices) for operand in operands])
+
+        return self.k.compute(name or self.name, self.axes(*operands), body)
+
+    def rounded(self, tensor: Tensor, dtype: Attribute, name: str | None = None) -> Tensor:
+        """The tensor in another element type; itself where it has that type."""
+        if tensor.dtype == dtype:
+            return tensor
+        axes = dict(zip(tensor.names, tensor.shape, strict=False))
+        axes = axes if len(axes) == tensor.rank else axis_names(tensor.shape)
+
+        def body(*indices: Index) -> Scalar:
+            return tensor[indices].cast(dtype)
+
+        return self.k.compute(name or "rounded", axes, body)
+
+
+def wide(dtype: Attribute) -> Attribute:
+    """The type in which arithmetic on `dtype` runs: 16-bit floats in f32, rounded at the end."""
+    return f32 if is_float(dtype) and bitwidth(dtype) == 16 else dtype
+
+
+def origin(value: SSAValue) -> SSAValue:
+    """The value outside of a fused kernel that an argument stands for."""
+    while isinstance(value, BlockArgument) and isinstance(value.block.parent_op(), KernelOp):
+        kernel = value.block.parent_op()
+        assert isinstance(kernel, KernelOp)
+        value = kernel.args[value.index]
+    return value
+
+
+def splat_of(builder: KernelBuilder, value: SSAValue) -> Splat | None:
+    """A literal for a constant that has one value everywhere."""
+    value = origin(value)
+    owner = value.owner
+    if not isinstance(owner, ConstantOp):
+        return None
+    shape = tensor_shape(value.type)
+    if any(size > INLINE_ELEMENTS for size in shape):
+        return None
+    content = constant_value(value)
+    if content is None or not 0 < content.size <= INLINE_ELEMENTS:
+        return None
+    first = content.reshape(-1)[0]
+    if content.size > 1 and content.tobytes() != first.tobytes() * content.size:
+        return None
+    number = float(first) if is_float(tensor_element(value.type)) else int(first)
+    return Splat(builder, shape, tensor_element(value.type), number)
+
+
+def reduce_names(count: int, taken: Sequence[str], names: Sequence[str] = "rstuvwxyz") -> list[str]:
+    """Names of reduce axes that differ from those taken."""
+    free = [name for name in [*names, *(f"r{n}" for n in range(count))] if name not in taken]
+    return free[:count]
