@@ -65,7 +65,9 @@ def _complain(diagnostic: Diagnostic, sources: dict[str, str]) -> None:
     print(diagnostic.render(sources), file=sys.stderr)
 
 
-def _internal(error: BaseException) -> Diagnostic:
+def _internal(error: Exception) -> Diagnostic:
+    if isinstance(error, RecursionError):
+        return Diagnostic(Severity.ERROR, "the IR is nested too deeply for one of these passes")
     return Diagnostic(
         Severity.ERROR,
         f"internal error: {type(error).__name__}: {error}",
@@ -175,19 +177,16 @@ class Driver:
         """Parse, verify, run the passes, print."""
         flags = self.flags
         context = self.registry.context(allow_unregistered=flags.allow_unregistered)
-        self.timing.start()
-        module = self.parse(part, context)
-        self.timing.stop("parse")
+        with self.timing.stage("parse"):
+            module = self.parse(part, context)
         self.verify(module)
         if flags.target is not None:
             module.attributes["nnc.target"] = StringAttr(flags.target)
         if flags.verify_roundtrip:
             check_roundtrip(module, context)
         self.run_steps(module, context)
-        self.timing.start()
-        made = self.emit(module, context)
-        self.timing.stop("print")
-        return made
+        with self.timing.stage("print"):
+            return self.emit(module, context)
 
     def parse(self, part: Part, context: Context) -> ModuleOp:
         """The module of a text, or of a model that a front end reads."""
@@ -233,10 +232,11 @@ class Driver:
         """Run one pass, listening to it where a flag asks for that."""
         explain = "*" in self.flags.explain or step.flag in self.flags.explain
         listening = explain or self.flags.statistics
-        self.timing.start()
-        with explaining() if listening else nullcontext(Log()) as log:
+        with (
+            self.timing.stage(step.title),
+            explaining() if listening else nullcontext(Log()) as log,
+        ):
             step.apply(context, module)
-        self.timing.stop(step.title)
         for name, number in log.counts.items():
             self.log.counts[f"{step.flag}: {name}"] += number
         if explain:
@@ -247,7 +247,7 @@ class Driver:
         """What stands around each pass."""
         found: list[Instrument] = []
         dumps = PrintIR(self.flags, self.print, sys.stderr)
-        if dumps.wanted:
+        if dumps.is_wanted:
             found.append(dumps)
         if self.flags.check_semantics:
             found.append(Check(sys.stderr))
