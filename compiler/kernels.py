@@ -38,11 +38,13 @@ class Kernels:
 
     Attributes:
         code: what a call needs to know, by the kernel's symbol.
+        lowered: the loop.kernel in tile form, by its symbol in the object code.
         emitted: LLVM IR of each distinct kernel, by its symbol in the object code.
         objects: object code, being made.
     """
 
     code: dict[str, KernelCode] = field(default_factory=dict[str, KernelCode])
+    lowered: dict[str, KernelOp] = field(default_factory=dict[str, KernelOp])
     emitted: dict[str, EmittedKernel] = field(default_factory=dict[str, EmittedKernel])
     objects: list[Future[bytes]] = field(default_factory=list[Future[bytes]])
 
@@ -83,10 +85,13 @@ def num_points(kernel: te.KernelOp) -> int:
 
 
 class KernelCompiler:
-    """Compiles the te.kernels of one module; used as a context for its LLVM thread."""
+    """Compiles the te.kernels of one module; used as a context for its LLVM thread.
 
-    def __init__(self, options: Options, timings: Timings):
-        self.options, self.timings = options, timings
+    Without `make_objects` it stops at LLVM IR text.
+    """
+
+    def __init__(self, options: Options, timings: Timings, *, make_objects: bool = True):
+        self.options, self.timings, self.make_objects = options, timings, make_objects
         self.kernels = Kernels()
         self._keys = KernelKeys()
         self._known: dict[str, KernelCode] = {}
@@ -110,22 +115,36 @@ class KernelCompiler:
             with self.timings.stage("emit"):
                 emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
             self._known[key] = kernel_code(lowered, emitted, num_points(kernel))
+            self.kernels.lowered[symbol] = lowered
             self.kernels.emitted[symbol] = emitted
             self._waiting.append(emitted)
             if len(self._waiting) == MODULE_KERNELS:
                 self.flush()
         self.kernels.code[name] = self._known[key]
 
+    def add_all(self, module: ModuleOp) -> None:
+        """Compile every te.kernel of a module, each with its schedule if it has one."""
+        schedules = {
+            op.kernel.root_reference.data: op
+            for op in module.ops
+            if isinstance(op, sched.ScheduleOp)
+        }
+        for op in module.ops:
+            if isinstance(op, te.KernelOp):
+                self.add(op, schedules.get(op.sym_name.data))
+        self.flush()
+
     def flush(self) -> None:
         """Hand the kernels that wait to the LLVM thread."""
         if self._waiting:
-            text = merge_modules([emitted.llvm_text for emitted in self._waiting])
-            self.add_text(text)
+            self.add_text(merge_modules([emitted.llvm_text for emitted in self._waiting]))
             self._waiting = []
 
     def add_text(self, llvm_text: str) -> None:
         """Hand one module to the LLVM thread."""
-        self.kernels.objects.append(self._llvm.submit(to_object, llvm_text, self.options.target))
+        if self.make_objects:
+            future = self._llvm.submit(to_object, llvm_text, self.options.target)
+            self.kernels.objects.append(future)
 
 
 def kernel_code(kernel: KernelOp, emitted: EmittedKernel, points: int) -> KernelCode:

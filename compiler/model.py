@@ -61,7 +61,15 @@ def compile(
 
 
 class Model:
-    """A compiled model: call it with arrays by input name, get arrays by output name."""
+    """A compiled model: call it with arrays by input name, get arrays by output name.
+
+    Attributes:
+        options: what it is compiled for.
+        timings: seconds by stage of all compilations so far.
+        module: the graph; not to be changed.
+        inputs, outputs: names, shapes and dtypes, extents by name where they are open.
+        compiled: the one variant of a model whose shapes are all known.
+    """
 
     def __init__(
         self,
@@ -72,7 +80,7 @@ class Model:
     ):
         self.options = options
         self.timings = timings
-        self._module = module
+        self.module = module
         self._variants: OrderedDict[Shapes, Compiled] = OrderedDict()
         self._lock = Lock()
         verify(module, timings)
@@ -80,10 +88,12 @@ class Model:
             specialize(module, shapes)
         self.inputs: list[Signature] = input_signatures(module)
         self.outputs: list[Signature] = output_signatures(module)
+        self.compiled: Compiled | None = None
         self._static: Executable | None = None
         if all(signature.is_static for signature in self.inputs):
             known = tuple(cast("tuple[int, ...]", signature.shape) for signature in self.inputs)
-            self._static = self.variant(known).executable
+            self.compiled = self.variant(known)
+            self._static = self.compiled.executable
 
     def __call__(
         self, inputs: Mapping[str, object] | None = None, /, **named: object
@@ -124,7 +134,7 @@ class Model:
             if found is not None:
                 self._variants.move_to_end(shapes)
                 return found
-            module = self._module.clone()
+            module = self.module.clone()
             if not all(signature.is_static for signature in self.inputs):
                 names = [signature.name for signature in self.inputs]
                 specialize(module, dict(zip(names, shapes, strict=True)))

@@ -8,7 +8,7 @@ from functools import cache
 
 from xdsl.dialects.builtin import ModuleOp
 
-from ..dialects import sched, te
+from ..dialects.graph.base import KernelOp
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.llvm_to_object import link
 from ..lowering.program import (
@@ -38,26 +38,30 @@ class Compiled:
     Attributes:
         executable: to be called.
         kernels: the compiled kernels.
-        plan: the program with its entry functions as text.
+        operators: the graph operators of each kernel, by its symbol.
         module: main and the te.kernels.
     """
 
     executable: Executable
     kernels: Kernels
-    plan: ProgramPlan
+    operators: dict[str, list[str]]
     module: ModuleOp
     timings: Timings
 
 
-def compile_kernels(module: ModuleOp, compiler: KernelCompiler) -> None:
-    """Compile every te.kernel of a module, each with its schedule if it has one."""
-    schedules = {
-        op.kernel.root_reference.data: op for op in module.ops if isinstance(op, sched.ScheduleOp)
+def lower_to_te(module: ModuleOp, timings: Timings) -> dict[str, list[str]]:
+    """Fuse and lower an optimised graph, in place: main then holds calls of te.kernels.
+
+    Returns: the operators of each kernel, by its symbol.
+    """
+    run_passes(FUSE, module, timings)
+    operators = {
+        op.sym_name.data: [inner.name.removeprefix("graph.") for inner in op.body.block.ops]
+        for op in module.walk()
+        if isinstance(op, KernelOp)
     }
-    for op in module.ops:
-        if isinstance(op, te.KernelOp):
-            compiler.add(op, schedules.get(op.sym_name.data))
-    compiler.flush()
+    run_passes(TE, module, timings)
+    return operators
 
 
 def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Compiled:
@@ -70,18 +74,23 @@ def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Comp
         inputs = input_specs(module)
         run_passes(GRAPH, module, timings)
         outputs = output_specs(module)
-        run_passes((*FUSE, *TE), module, timings)
+        operators = lower_to_te(module, timings)
         verify(module, timings)
-        compile_kernels(module, compiler)
+        compiler.add_all(module)
         with timings.stage("plan"):
             plan = plan_program(module, compiler.kernels.code, host_function, inputs, outputs)
         if plan.symbols:
-            compiler.add_text(barrier_text(options.target.triple) + plan.llvm_text)
+            compiler.add_text(entry_text(plan, options))
         with timings.stage("wait for LLVM"):
             objects = [future.result() for future in compiler.kernels.objects]
         with timings.stage("link"):
             executable = link_program(plan, objects, options)
-    return Compiled(executable, compiler.kernels, plan, module, timings)
+    return Compiled(executable, compiler.kernels, operators, module, timings)
+
+
+def entry_text(plan: ProgramPlan, options: Options) -> str:
+    """LLVM IR of the entry functions, with the barrier that they use."""
+    return barrier_text(options.target.triple) + plan.llvm_text
 
 
 def link_program(plan: ProgramPlan, objects: Sequence[bytes], options: Options) -> Executable:

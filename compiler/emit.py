@@ -1,0 +1,105 @@
+"""`nnc compile --emit`: what a model is at each level, as text or object code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Operation
+
+from ..lowering.llvm_to_object import assembly
+from ..lowering.llvm_to_object import compile as to_object
+from ..lowering.program import plan_program
+from .host import host_function
+from .kernels import KernelCompiler, merge_modules
+from .options import Options
+from .pipelines import GRAPH, run_passes, verify
+from .program import entry_text, lower_to_te
+from .signature import input_specs, output_specs
+from .timing import Timings, without_collector
+
+
+def emit_graph(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """The optimised graph."""
+    del options
+    verify(module, timings)
+    run_passes(GRAPH, module, timings)
+    return _text(module)
+
+
+def emit_te(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """Main and the te.kernels that it calls."""
+    emit_graph(module, options, timings)
+    lower_to_te(module, timings)
+    return _text(module)
+
+
+def emit_loop(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """Main and the distinct kernels in tile form."""
+    emit_te(module, options, timings)
+    with KernelCompiler(options, timings, make_objects=False) as compiler:
+        compiler.add_all(module)
+    main = [op.clone() for op in module.ops if isinstance(op, FuncOp)]
+    kernels: list[Operation] = []
+    for kernel in compiler.kernels.lowered.values():
+        kernel.detach()
+        kernels.append(kernel)
+    return _text(ModuleOp([*kernels, *main]))
+
+
+def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """One module of LLVM IR: all kernels and the entry functions."""
+    verify(module, timings)
+    inputs = input_specs(module)
+    run_passes(GRAPH, module, timings)
+    outputs = output_specs(module)
+    lower_to_te(module, timings)
+    with KernelCompiler(options, timings, make_objects=False) as compiler:
+        compiler.add_all(module)
+    kernels = compiler.kernels
+    plan = plan_program(module, kernels.code, host_function, inputs, outputs)
+    texts = [emitted.llvm_text for emitted in kernels.emitted.values()]
+    defined = {symbol for code in kernels.code.values() for symbol, _ in code.phases}
+    entry = "\n".join(
+        line
+        for line in entry_text(plan, options).split("\n")
+        if not (line.startswith("declare ") and any(f'@"{name}"(' in line for name in defined))
+    )
+    return merge_modules([f'target triple = "{options.target.triple}"', *texts, entry])
+
+
+def emit_asm(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """Assembly of all that `emit_llvm` gives."""
+    return assembly(emit_llvm(module, options, timings), options.target)
+
+
+def emit_obj(module: ModuleOp, options: Options, timings: Timings) -> bytes:
+    """Object code of all that `emit_llvm` gives."""
+    return to_object(emit_llvm(module, options, timings), options.target)
+
+
+LEVELS: dict[str, Callable[[ModuleOp, Options, Timings], str | bytes]] = {
+    "graph": emit_graph,
+    "te": emit_te,
+    "loop": emit_loop,
+    "llvm": emit_llvm,
+    "asm": emit_asm,
+    "obj": emit_obj,
+}
+"""What `--emit` takes, from the highest level to the lowest."""
+
+
+def emit(module: ModuleOp, level: str, options: Options) -> str | bytes:
+    """A module with known shapes, taken down to a level; it is changed.
+
+    Raises: NncError: as compiling it would.
+    """
+    with without_collector():
+        return LEVELS[level](module, options, Timings())
+
+
+def _text(module: ModuleOp) -> str:
+    from ..textir import print_module
+
+    return print_module(module)

@@ -1,0 +1,32 @@
+"""`nnc compile --emit LEVEL`: what a model is at one level."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ...compiler.emit import emit
+from ...compiler.options import Options
+from ...compiler.source import load
+from ...core.errors import InputError
+from ...passes.graph.infer_shapes import specialize
+from .flags import Flags
+
+
+def run(flags: Flags) -> None:
+    """Compile down to the level and write it."""
+    module = load(flags.model)
+    specialize(module, dict(flags.shapes))
+    made = emit(module, flags.emit, Options.of(flags.target, flags.threads, flags.numerics))
+    data = made.encode() if isinstance(made, str) else made
+    if flags.output is not None:
+        try:
+            Path(flags.output).write_bytes(data)
+        except OSError as error:
+            raise InputError(f"cannot write: {error.strerror}", where=flags.output) from None
+    elif isinstance(made, bytes) and sys.stdout.isatty():
+        raise InputError("object code is not for a terminal", hint="-o FILE")
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()

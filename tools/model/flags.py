@@ -1,0 +1,134 @@
+"""The flags of nnc. Nothing here imports the compiler: `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn
+
+LEVELS = ("graph", "te", "loop", "llvm", "asm", "obj")
+
+
+class Flags(argparse.Namespace):
+    """What the command line says."""
+
+    command: Callable[[Flags], None]
+    model: str
+    shapes: list[tuple[str, tuple[int, ...]]]
+    inputs: list[str]
+    output: str | None
+    threads: int | None
+    target: str
+    numerics: str
+    seed: int
+    timing: bool
+    debug: bool
+    interpret: bool
+    emit: str
+    against: str | None
+    rounds: int
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors end with status 1, as all of nnc's do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage()
+        self.exit(1, f"{self.prog}: error: {message}\n")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"nnc {version('nnc-compiler')}")
+        parser.exit()
+
+
+def shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """`name=1x3x224x224` as a name and extents; `name=` is a scalar."""
+    name, equals, extents = text.rpartition("=")
+    parts = extents.split("x") if extents else []
+    if not equals or not name or not all(part.isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"expected NAME=1x3x224x224, got '{text}'")
+    return name, tuple(map(int, parts))
+
+
+def positive(text: str) -> int:
+    """A number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
+    return int(text)
+
+
+def _lazy(name: str) -> Callable[[Flags], None]:
+    def run(flags: Flags) -> None:
+        import_module(f".{name}", __package__).run(flags)
+
+    return run
+
+
+def parse_flags(argv: Sequence[str]) -> Flags:
+    """Read the command line; ends the process on a wrong one."""
+    parser = _Parser(prog="nnc", description="Compile, run, look into and time models.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="the version")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_run(commands.add_parser("run", help="run a model on arrays"))
+    _add_inspect(commands.add_parser("inspect", help="what a model is made of"))
+    _add_compile(commands.add_parser("compile", help="write what a model is at one level"))
+    _add_bench(commands.add_parser("bench", help="time a model, alone or against another runtime"))
+    return parser.parse_args(argv, Flags())
+
+
+def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
+    parser.set_defaults(command=_lazy(command))
+    parser.add_argument("model", metavar="MODEL", help="an ONNX file, or a text of ours (.nn)")
+    parser.add_argument(
+        "--shape",
+        dest="shapes",
+        type=shape,
+        action="append",
+        default=[],
+        metavar="NAME=1x3x224x224",
+        help="extents of an input that the model leaves open (repeatable)",
+    )
+    parser.add_argument("--target", default="cpu", help="cpu (default), x86-64-v3, ...")
+    parser.add_argument("--numerics", default="fast", choices=("fast", "strict"))
+    parser.add_argument("--threads", type=positive, metavar="N", help="default: all processors")
+    parser.add_argument("--timing", action="store_true", help="where the compile time goes")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, "run")
+    parser.add_argument(
+        "--input",
+        dest="inputs",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="NAME=FILE.npy, or FILE.npz with arrays by name (repeatable); random without",
+    )
+    parser.add_argument("-o", "--output", metavar="FILE.npz", help="write the outputs, by name")
+    parser.add_argument("--seed", type=int, default=0, help="of random inputs (default 0)")
+    parser.add_argument(
+        "--interpret", action="store_true", help="compute with the reference, slowly: no compiler"
+    )
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, "inspect")
+
+
+def _add_compile(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, "compile")
+    parser.add_argument("--emit", choices=LEVELS, default="obj", help="the level (default obj)")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: stdout")
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, "bench")
+    parser.add_argument("--against", choices=("onnxruntime",), help="another runtime to time")
+    parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")

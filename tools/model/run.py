@@ -1,0 +1,65 @@
+"""`nnc run`: a model on given or random inputs."""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+
+from rich.console import Console
+from rich.table import Table
+
+from ...compiler.model import Model, compile
+from ...runtime.arrays import Array
+from .arrays import random_inputs, read_inputs, write_outputs
+from .flags import Flags
+
+SHOWN = 4
+"""Elements of an output that the table shows."""
+
+
+def run(flags: Flags) -> None:
+    """Compile, run once, show or write the outputs."""
+    model = compile_model(flags)
+    given = read_inputs(flags.inputs, model.inputs)
+    missing = [each.name for each in model.inputs if each.name not in given]
+    if missing:
+        print(f"random content (seed {flags.seed}) for {', '.join(missing)}", file=sys.stderr)
+    arrays = random_inputs(model.inputs, flags.seed, given)
+    outputs = model(arrays)
+    start = perf_counter()
+    outputs = model(arrays)
+    elapsed = perf_counter() - start
+    if flags.output is not None:
+        write_outputs(flags.output, outputs)
+    Console().print(output_table(outputs))
+    print_timing(flags, model)
+    print(f"{elapsed * 1e3:.3f} ms on {model.options.threads} threads", file=sys.stderr)
+
+
+def compile_model(flags: Flags) -> Model:
+    """The model that the flags name."""
+    return compile(
+        flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
+    )
+
+
+def print_timing(flags: Flags, model: Model) -> None:
+    """Seconds by stage, to stderr, if the flags ask for it."""
+    if flags.timing:
+        table = Table("stage", "ms", title="compile time")
+        table.columns[1].justify = "right"
+        for name, seconds in model.timings.seconds.items():
+            table.add_row(name, f"{seconds * 1e3:.1f}")
+        table.add_row("total", f"{model.timings.total * 1e3:.1f}", style="bold")
+        Console(stderr=True).print(table)
+
+
+def output_table(outputs: dict[str, Array]) -> Table:
+    """Names, shapes, dtypes, and the first elements."""
+    table = Table("output", "shape", "dtype", "first elements")
+    for name, array in outputs.items():
+        first = " ".join(f"{value:.5g}" for value in array.reshape(-1)[:SHOWN].tolist())
+        more = " ..." if array.size > SHOWN else ""
+        shape = "x".join(map(str, array.shape)) or "scalar"
+        table.add_row(name, shape, array.dtype.name, first + more)
+    return table
