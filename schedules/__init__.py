@@ -7,5 +7,6 @@ PASSES = lazy(
     {
         # file_stem:Class, in alphabetical order of flags
         "apply-schedules": "apply_schedules:ApplySchedulesPass",
+        "schedule-kernels": "schedule_kernels:ScheduleKernelsPass",
     },
 )

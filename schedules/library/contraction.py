@@ -1,0 +1,228 @@
+"""Sums of products: matrix multiplication, convolution, anything of that shape.
+
+One axis of the result runs along the lanes, one along the rows of a register tile; the summed axes
+are serial loops outside the tile. With a row tile of MR and NV vectors, MR * NV accumulators, NV
+vectors of one factor and one broadcast of the other must fit the registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xdsl.ir.affine import AffineExpr, AffineMap
+
+from ...core.affine import dim, used
+from ...dialects.loop import ReadOp, buffer_type
+from ...targets import Target
+from ..replay import Schedule
+from .analysis import Compute, Kernel, out_stride, read_stride
+from .elementwise import PARALLEL_POINTS
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A register tile: `rows` of axis `row`, `width` of axis `lane` (positions of axes)."""
+
+    lane: int
+    width: int
+    row: int | None
+    rows: int
+
+
+def schedule_contraction(
+    schedule: Schedule,
+    facts: Kernel,
+    compute: Compute,
+    epilogue: Compute | None,
+    target: Target,
+) -> bool:
+    """Tile a sum of products for the registers; False if its accesses do not allow it."""
+    if any(axis.size == 0 for axis in compute.axes):
+        return False
+    tile = choose_tile(facts, compute, target)
+    if tile is None:
+        return False
+    pack_factors(schedule, facts, compute, tile)
+    outer = epilogue or compute
+    names = [outer.loop(axis) for axis in outer.parallel]
+    whole: list[str] = []
+    inside: list[str] = []
+    lane_whole, lane_part = _split(
+        schedule, names[tile.lane], tile.width, compute.parallel[tile.lane].size
+    )
+    row_whole, row_part = None, None
+    if tile.row is not None:
+        size = compute.parallel[tile.row].size
+        row_whole, row_part = _split(schedule, names[tile.row], tile.rows, size)
+    for position, name in enumerate(names):
+        if position == tile.lane:
+            whole += [lane_whole] if lane_whole else []
+        elif position == tile.row:
+            whole += [row_whole] if row_whole else []
+        else:
+            whole.append(name)
+    inside = [part for part in (row_part, lane_part) if part]
+    reduced = [compute.loop(axis) for axis in compute.reduce]
+    if epilogue is None:
+        schedule.reorder(*whole, *reduced, *inside)
+    else:
+        _attach(schedule, compute, outer, whole, inside, tile, reduced)
+    for part, mark in ((row_part, schedule.unroll), (lane_part, schedule.vectorize)):
+        if part:
+            mark(part)
+    _share(schedule, whole, compute.points)
+    return True
+
+
+def _attach(
+    schedule: Schedule,
+    compute: Compute,
+    outer: Compute,
+    whole: list[str],
+    inside: list[str],
+    tile: Tile,
+    reduced: list[str],
+) -> None:
+    """Compute the sums of one tile just before the tile that uses them, in registers."""
+    schedule.reorder(*whole, *inside)
+    own = [compute.loop(axis) for axis in compute.parallel]
+    if whole:
+        schedule.compute_at(compute.symbol, whole[-1])
+    tiled = [own[p] for p in (tile.row, tile.lane) if p is not None]
+    rest = [name for p, name in enumerate(own) if p not in (tile.row, tile.lane)]
+    schedule.reorder(*rest, *reduced, *tiled)
+    if whole:
+        schedule.set_scope(compute.symbol, "register")
+    if tile.row is not None and tile.rows > 1:
+        schedule.unroll(own[tile.row])
+    schedule.vectorize(own[tile.lane])
+
+
+def _split(schedule: Schedule, loop: str, factor: int, size: int) -> tuple[str | None, str | None]:
+    """(outer, inner) loops of a tile axis; one of them is missing where the tile is all or one."""
+    if factor >= size:
+        return None, loop
+    if factor == 1:
+        return loop, None
+    return schedule.split(loop, factor)
+
+
+def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
+    """The lanes and row axes, and the tile's extents."""
+    lhs, rhs = compute.product() or (None, None)
+    assert lhs is not None
+    assert rhs is not None
+    rank = len(compute.parallel)
+    lane = rank - 1
+    if rank == 0 or out_stride(compute, lane) != 1 or compute.parallel[lane].size < 2:
+        return None
+    for streamed, broadcast in ((rhs, lhs), (lhs, rhs)):
+        along = read_stride(compute, streamed, lane)
+        packable = facts.is_const(streamed.source) and _is_plain(streamed)
+        if read_stride(compute, broadcast, lane) == 0 and (along == 1 or (packable and along)):
+            row = _row_axis(compute, streamed, broadcast, lane)
+            return _sized(compute, lane, row, target)
+    return None
+
+
+def _is_plain(read: ReadOp) -> bool:
+    """Whether a read's indices are axes themselves, as packing wants."""
+    return read.fill is None and all(
+        e in [dim(i) for i in range(read.map.data.num_dims)] for e in read.map.data.results
+    )
+
+
+def _row_axis(compute: Compute, streamed: ReadOp, broadcast: ReadOp, lane: int) -> int | None:
+    """The longest parallel axis that the streamed factor does not depend on."""
+    rows = [
+        p
+        for p in range(len(compute.parallel))
+        if p != lane
+        and compute.parallel[p].size > 1
+        and not _depends(streamed, p)
+        and _depends(broadcast, p)
+    ]
+    return max(rows, key=lambda p: compute.parallel[p].size) if rows else None
+
+
+def _depends(read: ReadOp, axis: int) -> bool:
+    return any(axis in used(expr)[0] for expr in read.map.data.results)
+
+
+def _sized(compute: Compute, lane: int, row: int | None, target: Target) -> Tile:
+    """Extents of the tile: few wasted lanes and rows, and the most work for each load."""
+    lanes = target.lanes
+    length = compute.parallel[lane].size
+    height = compute.parallel[row].size if row is not None else 1
+    best: tuple[float, int, int] | None = None
+    for vectors in (1, 2, 3, 4):
+        width = min(vectors * lanes, length)
+        if vectors > 1 and (vectors - 1) * lanes >= length:
+            break
+        limit = max(1, (target.registers - 1 - vectors) // vectors)
+        tiles = -(-height // limit)
+        rows = -(-height // tiles)
+        used_lanes = length / (-(-length // (vectors * lanes)) * vectors * lanes)
+        used_rows = height / (-(-height // rows) * rows)
+        per_load = rows * vectors / (rows + vectors)
+        # enough independent sums to hide the latency of a multiply-add
+        busy = min(1.0, rows * vectors / (target.fma_latency * target.fma_per_cycle))
+        score = used_lanes * used_rows * busy * min(per_load, 1.5)
+        if best is None or score > best[0] + 1e-9:
+            best = (score, width, rows)
+    assert best is not None
+    return Tile(lane, best[1], row, best[2])
+
+
+def pack_factors(schedule: Schedule, facts: Kernel, compute: Compute, tile: Tile) -> None:
+    """Lay constant factors out in the order in which the tile reads them."""
+    product = compute.product()
+    assert product is not None
+    for read in product:
+        if facts.is_const(read.source) and _is_plain(read) and _only_reader(facts, read):
+            layout = packed_layout(compute, read, tile)
+            if layout is not None:
+                schedule.pack(facts.name(read.source), layout)
+
+
+def _only_reader(facts: Kernel, read: ReadOp) -> bool:
+    reads = [r for c in facts.computes for r in c.reads if r.source is read.source]
+    return len(reads) == 1
+
+
+def packed_layout(compute: Compute, read: ReadOp, tile: Tile) -> AffineMap | None:
+    """Blocks of the tile's axis outermost, then the other axes, then the places in a block."""
+    results = read.map.data.results
+    blocked = {tile.lane: tile.width}
+    if tile.row is not None and tile.rows > 1:
+        blocked[tile.row] = tile.rows
+    position = {next(iter(used(expr)[0])): i for i, expr in enumerate(results) if used(expr)[0]}
+    axes = [axis for axis in blocked if axis in position]
+    if len(axes) != 1:
+        return None
+    block, axis = blocked[axes[0]], position[axes[0]]
+    extents = buffer_type(read.source).extents
+    if block >= extents[axis] and axis == len(extents) - 1:
+        return None
+    order = sorted(position.values(), key=lambda i: _axis_of(results[i]))
+    rest: list[AffineExpr] = [dim(i) for i in range(len(extents)) if i != axis and i not in order]
+    rest += [dim(i) for i in order if i != axis]
+    return AffineMap(len(extents), 0, (dim(axis) // block, *rest, dim(axis) % block))
+
+
+def _axis_of(expr: AffineExpr) -> int:
+    return next(iter(used(expr)[0]))
+
+
+def _share(schedule: Schedule, loops: list[str], points: int) -> None:
+    """Let threads share the outermost loops of a tiled nest."""
+    if not loops or points < PARALLEL_POINTS:
+        return
+    name, rest = loops[0], loops[1:]
+    extent = schedule.extent(name) or 1
+    while rest and extent < 8:
+        extent *= schedule.extent(rest[0]) or 1
+        name = schedule.fuse(name, rest[0])
+        rest = rest[1:]
+    if extent > 1:
+        schedule.parallel(name)

@@ -1,0 +1,86 @@
+"""Scheduling a whole kernel: inline what is cheap, then each compute by its class."""
+
+from __future__ import annotations
+
+from ...core.errors import ScheduleError
+from ...dialects.loop import KernelOp
+from ...dialects.sched import ScheduleOp
+from ...targets import Target
+from ..replay import Schedule
+from .analysis import Compute, Kernel
+from .contraction import schedule_contraction
+from .elementwise import schedule_elementwise
+from .reduction import schedule_reduction
+
+
+def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> ScheduleOp:
+    """Schedule a kernel in canonical nest form, in place; what was done.
+
+    Args:
+        kernel: as `convert-te-to-loop` leaves it.
+        target: the machine.
+        numerics: "strict" keeps the order of every float sum.
+    """
+    schedule = Schedule(kernel)
+    inline_cheap(schedule)
+    facts = Kernel.of(kernel)
+    done: set[str] = set()
+    for compute in facts.computes:
+        if compute.symbol in done or not _is_canonical(schedule, compute):
+            continue
+        epilogue = epilogue_of(facts, compute)
+        is_product = compute.product() is not None and compute.points > 64
+        if is_product and schedule_contraction(schedule, facts, compute, epilogue, target):
+            done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}
+            continue
+        if compute.reduce:
+            schedule_reduction(schedule, compute, target, numerics)
+        else:
+            schedule_elementwise(schedule, compute, target)
+        done.add(compute.symbol)
+    return schedule.to_ir()
+
+
+def inline_cheap(schedule: Schedule) -> None:
+    """Inline computes that cost nothing to repeat, or are read point by point once."""
+    for symbol in schedule.computes():
+        facts = Kernel.of(schedule.kernel)
+        compute = next((c for c in facts.computes if c.symbol == symbol), None)
+        if compute is None or not facts.is_internal(compute) or compute.reduce:
+            continue
+        readers = facts.readers(compute)
+        repeated = sum(reader.points for reader in readers) > compute.points
+        if readers and not (compute.is_expensive and repeated):
+            try:
+                schedule.compute_inline(symbol)
+            except ScheduleError:
+                continue  # read through an opaque index, or by a combiner: it keeps its buffer
+
+
+def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
+    """The elementwise compute that alone reads a reduction, over the same points."""
+    readers = facts.readers(compute)
+    if not facts.is_internal(compute) or len(readers) != 1 or not compute.writes_memory_once:
+        return None
+    reader = readers[0]
+    same = [a.size for a in reader.parallel] == [a.size for a in compute.parallel]
+    if reader.reduce or not same or not facts.computes:
+        return None
+    out = compute.stmt.outs[0]
+    reads = [read for read in reader.reads if read.source is out]
+    rank = len(compute.parallel)
+    identity = all(
+        read.fill is None and str(read.map.data.results) == str(_identity(rank)) for read in reads
+    )
+    return reader if identity else None
+
+
+def _identity(rank: int) -> tuple[object, ...]:
+    from ...core.affine import dim
+
+    return tuple(dim(i) for i in range(rank))
+
+
+def _is_canonical(schedule: Schedule, compute: Compute) -> bool:
+    """Whether a compute still has the loops of the canonical nest (a scan's body has more)."""
+    return schedule.loops(compute.symbol) == [compute.loop(axis) for axis in compute.axes]
