@@ -9,7 +9,9 @@ PASSES = lazy(
         "canonicalize": "graph.canonicalize:CanonicalizePass",
         "cse": "graph.cse:CsePass",
         "dce": "graph.dce:DcePass",
+        "fold-constants": "graph.fold_constants:FoldConstantsPass",
         "fuse": "graph.fuse:FusePass",
         "infer-shapes": "graph.infer_shapes:InferShapesPass",
+        "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",
     },
 )

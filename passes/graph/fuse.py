@@ -174,8 +174,10 @@ class FusePass(ModulePass):
 
 
 def host_operators() -> set[str]:
-    """Operators that run on the host: those that say so, and, once there are lowerings, those
-    without one."""
+    """Operators that run on the host.
+
+    Those that say so and, once lowerings have been loaded, those without one.
+    """
     known = operators().values()
     is_lowering_known = any(operator.definition is not None for operator in known)
     without = {HOST, None} if is_lowering_known else {HOST}

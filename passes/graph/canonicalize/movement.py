@@ -286,6 +286,7 @@ class DropoutAtInference(Pattern[DropoutOp]):
             return
         if op.data.type == op.res.type:
             rw.replace_all_uses_with(op.res, op.data)
+            rw.erase(op)
 
 
 def patterns(fast: bool) -> list[Pattern[Any]]:
