@@ -120,12 +120,12 @@ atexit.register(_stop_pool)
 def default_threads() -> int:
     """How many processors this process may use: its affinity mask and its cgroup's quota."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    quota = _cgroup_quota(Path("/sys/fs/cgroup"))
+    quota = cgroup_quota(Path("/sys/fs/cgroup"))
     count = min(count or 1, math.ceil(quota)) if quota is not None else count or 1
     return max(1, min(count, MAX_THREADS))
 
 
-def _cgroup_quota(root: Path) -> float | None:
+def cgroup_quota(root: Path) -> float | None:
     """Processors' worth of time that the cgroup may use, `None` without a limit."""
     try:
         version2 = root / "cpu.max"
