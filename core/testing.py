@@ -90,7 +90,7 @@ class LitRunner:
             **self.substitutions,
         }
         names = sorted(table, key=len, reverse=True)
-        pattern = "|".join(f"{re.escape(name)}(?![A-Za-z0-9_])" for name in names)
+        pattern = "|".join(re.escape(name) + r"(?!\w)" * name[-1].isalnum() for name in names)
         return re.sub(pattern, lambda match: table[match[0]], line)
 
     def run_line(self, line: str, scratch: Path) -> None:
