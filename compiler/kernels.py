@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Operation
 
 from ..core.errors import NncError
 from ..core.locations import describe
@@ -21,9 +20,11 @@ from ..dialects.loop import KernelOp
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
 from ..lowering.program import KernelCode
+from ..schedules.apply_schedules import apply_schedule
+from ..schedules.library import schedule_kernel
 from .keys import KernelKeys
 from .options import Options
-from .pipelines import KERNEL, run_passes
+from .pipelines import TO_NEST, TO_TILES, run_passes
 from .timing import Timings
 
 MODULE_KERNELS = 8
@@ -39,37 +40,46 @@ class Kernels:
     Attributes:
         code: what a call needs to know, by the kernel's symbol.
         lowered: the loop.kernel in tile form, by its symbol in the object code.
+        schedules: what was done to it, by its symbol in the object code.
         emitted: LLVM IR of each distinct kernel, by its symbol in the object code.
         objects: object code, being made.
     """
 
     code: dict[str, KernelCode] = field(default_factory=dict[str, KernelCode])
     lowered: dict[str, KernelOp] = field(default_factory=dict[str, KernelOp])
+    schedules: dict[str, sched.ScheduleOp] = field(default_factory=dict[str, sched.ScheduleOp])
     emitted: dict[str, EmittedKernel] = field(default_factory=dict[str, EmittedKernel])
     objects: list[Future[bytes]] = field(default_factory=list[Future[bytes]])
 
 
 def lower_kernel(
-    kernel: te.KernelOp, schedule: sched.ScheduleOp | None, symbol: str, timings: Timings
-) -> KernelOp:
-    """One te.kernel to a loop.kernel in tile form, named `symbol`; the original stays.
+    kernel: te.KernelOp,
+    schedule: sched.ScheduleOp | None,
+    symbol: str,
+    options: Options,
+    timings: Timings,
+) -> tuple[KernelOp, sched.ScheduleOp]:
+    """One te.kernel to a loop.kernel in tile form, named `symbol`, and the schedule it has.
 
+    Without a schedule the library chooses one. The original stays.
     Raises: NncError: the schedule is refused or a lowering fails, with the kernel's place.
     """
     copy = kernel.clone()
     copy.sym_name = StringAttr(symbol)
-    parts: list[Operation] = [copy]
-    if schedule is not None:
-        own = schedule.clone()
-        own.kernel = type(own.kernel)(symbol)
-        parts.append(own)
-    module = ModuleOp(parts)
+    module = ModuleOp([copy])
     try:
-        run_passes(KERNEL, module, timings)
+        run_passes(TO_NEST, module, timings)
+        nest = next(op for op in module.ops if isinstance(op, KernelOp))
+        with timings.stage("schedule"):
+            if schedule is None:
+                schedule = schedule_kernel(nest, options.target, options.numerics)
+            else:
+                apply_schedule(nest, schedule)
+        run_passes(TO_TILES, module, timings)
     except NncError as error:
         error.where = error.where or describe(kernel)
         raise
-    return next(op for op in module.ops if isinstance(op, KernelOp))
+    return nest, schedule
 
 
 def num_points(kernel: te.KernelOp) -> int:
@@ -111,11 +121,12 @@ class KernelCompiler:
         name = kernel.sym_name.data
         if key not in self._known:
             symbol = f"{name}.{key[:12]}"
-            lowered = lower_kernel(kernel, schedule, symbol, self.timings)
+            lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
             with self.timings.stage("emit"):
                 emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
             self._known[key] = kernel_code(lowered, emitted, num_points(kernel))
             self.kernels.lowered[symbol] = lowered
+            self.kernels.schedules[symbol] = used
             self.kernels.emitted[symbol] = emitted
             self._waiting.append(emitted)
             if len(self._waiting) == MODULE_KERNELS:

@@ -34,8 +34,10 @@ FUSE: tuple[str, ...] = ("fuse",)
 """Operators to kernels."""
 TE: tuple[str, ...] = ("convert-graph-to-te",)
 """graph.kernel to te.kernel and a call."""
-KERNEL: tuple[str, ...] = ("convert-te-to-loop", "apply-schedules", "form-tiles")
-"""One te.kernel, with its schedule, to tile form."""
+TO_NEST: tuple[str, ...] = ("convert-te-to-loop",)
+"""One te.kernel to canonical nests, which a schedule then edits."""
+TO_TILES: tuple[str, ...] = ("form-tiles",)
+"""Scheduled nests to tile form."""
 
 
 def run_passes(

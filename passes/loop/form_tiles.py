@@ -60,18 +60,52 @@ from .tile_space import MARKED, LoopSpace, Statement
 
 
 @dataclass
-class Accumulation:
-    """One reduction being carried: its statements (clones by partition) and current values."""
+class Part:
+    """What one or several statements accumulate in tiles of the same axes."""
 
     statements: list[Statement]
-    root: Operation
+    axes: list[int]
     values: list[SSAValue] = field(default_factory=list[SSAValue])
-    is_open: bool = False
 
     @property
     def first(self) -> Statement:
         """The statement that stands for all."""
         return self.statements[0]
+
+
+@dataclass
+class Accumulation:
+    """One reduction being carried through the loops from `root` on.
+
+    A split or partition leaves several statements; those with other tiles (a peeled end) add up in
+    parts of their own.
+    """
+
+    root: Operation
+    parts: list[Part] = field(default_factory=list[Part])
+    is_open: bool = False
+
+    @property
+    def first(self) -> Statement:
+        """The statement that stands for all."""
+        return self.parts[0].first
+
+    @property
+    def name(self) -> str:
+        """The compute's symbol."""
+        return self.first.op.sym_name.data
+
+    def add(self, statement: Statement, axes: list[int]) -> None:
+        """One more statement."""
+        for part in self.parts:
+            if part.axes == axes:
+                part.statements.append(statement)
+                return
+        self.parts.append(Part([statement], axes))
+
+    def part_of(self, statement: Statement) -> Part:
+        """The part that a statement adds to."""
+        return next(part for part in self.parts if statement in part.statements)
 
 
 class TileFormer:
@@ -123,14 +157,13 @@ class TileFormer:
             if not op.is_reduction:
                 continue
             root = self._chain_root(statement)
-            for other in self.roots.setdefault(root, []):
-                if other.first.op.sym_name == op.sym_name:
-                    other.statements.append(statement)
-                    self.accumulations[op] = other
-                    break
-            else:
-                self.accumulations[op] = Accumulation([statement], root)
-                self.roots[root].append(self.accumulations[op])
+            groups = self.roots.setdefault(root, [])
+            group = next((g for g in groups if g.name == op.sym_name.data), None)
+            if group is None:
+                group = Accumulation(root)
+                groups.append(group)
+            group.add(statement, self.accumulator_axes(statement))
+            self.accumulations[op] = group
 
     def _chain_root(self, statement: Statement) -> Operation:
         """The outermost loop of those around a reduction that only its reduce axes depend on."""
@@ -138,7 +171,9 @@ class TileFormer:
         parent = statement.op.parent_op()
         while isinstance(parent, ForOp):
             number = self.space.numbers[parent.variable]
-            stays = parent.kind.data not in MARKED
+            stays = parent.kind.data not in MARKED and bool(
+                used(self.space.exprs[parent.variable])[0]
+            )
             if stays and (number in statement.parallel_numbers or parent.kind.data == "parallel"):
                 break
             if stays and not self._only_reduces(parent, statement.op.sym_name.data):
@@ -179,17 +214,17 @@ class TileFormer:
 
     def open(self, group: Accumulation) -> None:
         """Before the root: start values, neutral unless an outer loop has already added."""
-        statement = group.first
-        self.location = statement.op.location
-        axes = self.accumulator_axes(statement)
-        elements = self.elements(statement)
-        neutral = neutral_elements(statement.op, elements)
-        group.values = [
-            self.writer.constant(value, element, axes)
-            for value, element in zip(neutral, elements, strict=True)
-        ]
-        if not self.reduced_lanes(statement):
-            group.values = self.continued(statement, group.values)
+        for number, part in enumerate(group.parts):
+            statement = part.first
+            self.location = statement.op.location
+            elements = self.elements(statement)
+            neutral = neutral_elements(statement.op, elements)
+            part.values = [
+                self.writer.constant(value, element, part.axes)
+                for value, element in zip(neutral, elements, strict=True)
+            ]
+            if number == 0 and not self.reduced_lanes(statement):
+                part.values = self.continued(statement, part.values)
         group.is_open = True
 
     def continued(self, statement: Statement, start: list[SSAValue]) -> list[SSAValue]:
@@ -223,29 +258,56 @@ class TileFormer:
         return result
 
     def close(self, group: Accumulation) -> None:
-        """After the root: combine the lanes, write the result."""
+        """After the root: combine lanes and parts, write the result."""
+        total: list[SSAValue] | None = None
+        for part in group.parts:
+            statement = part.first
+            self.location = statement.op.location
+            lanes = self.reduced_lanes(statement)
+            if lanes:
+                total = self.combine_lanes(statement, part.values, total, lanes[0])
+            else:
+                total = part.values if total is None else self.fold(statement, total, part.values)
+        assert total is not None
         statement = group.first
-        self.location = statement.op.location
-        lanes = self.reduced_lanes(statement)
-        values = group.values
-        if lanes:
-            values = self.combine_lanes(statement, values, lanes[0])
-        for index, value in enumerate(values):
+        for index, value in enumerate(total):
             self.writer.write(statement, index, value, self.masks(statement))
         group.is_open = False
 
-    def combine_lanes(
-        self, statement: Statement, values: list[SSAValue], axis: int
+    def fold(
+        self, statement: Statement, accs: list[SSAValue], values: list[SSAValue]
     ) -> list[SSAValue]:
-        """Reduce the lanes axis of accumulators into what the loops outside have gathered."""
+        """Accumulators combined with values of the same axes."""
+        op = statement.op
+        if op.combiner is None:
+            assert op.combine is not None
+            return self.writer.inline(op.combine.block, [*accs, *values])
+        return [
+            self.writer.elementwise(
+                combine_op(name.data, tile_type(acc).element_type),
+                [acc, value],
+                tile_type(acc).element_type,
+            )
+            for name, acc, value in zip(op.combiner, accs, values, strict=True)
+        ]
+
+    def combine_lanes(
+        self,
+        statement: Statement,
+        values: list[SSAValue],
+        start: list[SSAValue] | None,
+        axis: int,
+    ) -> list[SSAValue]:
+        """Reduce the lanes axis of accumulators into `start`, or what outer loops have gathered."""
         elements = self.elements(statement)
         rest = [n for n in self.accumulator_axes(statement) if n != axis]
-        neutral = neutral_elements(statement.op, elements)
-        start = [
-            self.writer.constant(value, element, rest)
-            for value, element in zip(neutral, elements, strict=True)
-        ]
-        start = self.continued(statement, start)
+        if start is None:
+            neutral = neutral_elements(statement.op, elements)
+            start = [
+                self.writer.constant(value, element, rest)
+                for value, element in zip(neutral, elements, strict=True)
+            ]
+            start = self.continued(statement, start)
         if statement.op.combiner is None:
             return self.combine_points(statement, values, start, axis)
         label = self.space.axes[axis].label
@@ -305,12 +367,14 @@ class TileFormer:
     def write_for(self, loop: ForOp) -> None:
         """A serial or parallel loop of tile form."""
         carried = [
-            group
+            part
             for groups in self.roots.values()
             for group in groups
-            if group.is_open and any(_holds(loop, s.op) for s in group.statements)
+            if group.is_open
+            for part in group.parts
+            if any(_holds(loop, s.op) for s in part.statements)
         ]
-        inits = [value for group in carried for value in group.values]
+        inits = [value for part in carried for value in part.values]
         lower, upper, lower_args, upper_args = self.tightened(loop)
         body = Block(arg_types=[IndexType(), *(value.type for value in inits)])
         body.args[0].name_hint = loop.variable.name_hint
@@ -329,7 +393,7 @@ class TileFormer:
         with self.inside(body):
             self.visit_block(loop.body.block)
             if inits:
-                self.emit(YieldOp(*(value for group in carried for value in group.values)))
+                self.emit(YieldOp(*(value for part in carried for value in part.values)))
         self.location = loop.location
         self.emit(new)
         _hand_out(carried, new.results)
@@ -429,17 +493,11 @@ class TileFormer:
         op = statement.op
         reduce_guards = [g for g in masks.guards if used(g)[0] & statement.reduce_numbers]
         mask = self.writer.mask(reduce_guards)
-        renamed = self.accumulator_axes(statement) != self.accumulator_axes(group.first)
-        if renamed:
-            raise PassError(
-                f"parts of the reduction '{op.sym_name.data}' have different tiles",
-                where=describe(op),
-                hint="partition outside the loops that are vectorized or unrolled",
-            )
+        part = group.part_of(statement)
         if op.combiner is not None and len(op.combiner) == 1:
             product = self.product(statement, masks, mask)
             if product is not None and op.combiner.data[0].data == "sum":
-                group.values = [self.contract(statement, *product, group.values[0])]
+                part.values = [self.writer.add(ContractOp(*product, part.values[0]))]
                 return
         values = self.writer.body(statement, op.body.block, masks)
         elements = self.elements(statement)
@@ -451,7 +509,7 @@ class TileFormer:
                 )
                 for value, rest, element in zip(values, neutral, elements, strict=True)
             ]
-        group.values = self.combined(statement, values, group.values)
+        part.values = self.combined(statement, values, part.values)
 
     def combined(
         self, statement: Statement, values: list[SSAValue], accs: list[SSAValue]
@@ -528,12 +586,6 @@ class TileFormer:
             ]
         return factors[0], factors[1]
 
-    def contract(
-        self, statement: Statement, lhs: SSAValue, rhs: SSAValue, acc: SSAValue
-    ) -> SSAValue:
-        """Multiply-accumulate."""
-        return self.writer.add(ContractOp(lhs, rhs, acc))
-
 
 def _holds(loop: Operation, op: Operation) -> bool:
     """Whether `op` stands inside `loop`."""
@@ -545,12 +597,12 @@ def _holds(loop: Operation, op: Operation) -> bool:
     return False
 
 
-def _hand_out(groups: Sequence[Accumulation], values: Sequence[SSAValue]) -> None:
-    """Give each accumulation its part of a list of values."""
+def _hand_out(parts: Sequence[Part], values: Sequence[SSAValue]) -> None:
+    """Give each part its share of a list of values."""
     position = 0
-    for group in groups:
-        group.values = list(values[position : position + len(group.values)])
-        position += len(group.values)
+    for part in parts:
+        part.values = list(values[position : position + len(part.values)])
+        position += len(part.values)
 
 
 def form_tiles(kernel: KernelOp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import StringAttr
+from xdsl.ir.affine import AffineConstantExpr
 
 from ...core.errors import ScheduleError
 from ...dialects.loop import ForOp
@@ -18,8 +19,12 @@ def mark(loop: ForOp, kind: str, primitive: str) -> None:
 
 
 def require_constant_extent(loop: ForOp, primitive: str) -> None:
-    """Raises: ScheduleError: the number of iterations depends on other loops."""
-    if loop.constant_range is None:
+    """Raises: ScheduleError: nothing constant bounds the number of iterations.
+
+    A loop that other loops cut short is fine: what lies beyond the cut is masked.
+    """
+    lower, upper = loop.lower.data.results, loop.upper.data.results
+    if not all(any(isinstance(e, AffineConstantExpr) for e in ends) for ends in (lower, upper)):
         raise ScheduleError(
             f"{primitive}: the number of iterations of '{loop.loop_name.data}' is not constant",
             hint="split by a factor that divides, or with the tail peel, shift or balanced",

@@ -138,6 +138,7 @@ def normalize(op: Operation) -> None:
 
 def normalize_stmt(stmt: StmtOp) -> None:
     """Bring one statement to normal form."""
+    _order_ivs(stmt)  # first: a variable that has been replaced no longer belongs to a loop
     ranges = iv_ranges(stmt)
     stmt.bind = AffineMapAttr(simplify_map(stmt.bind.data, Ranges(ranges)))
     axes = axis_ranges(stmt)
