@@ -10,6 +10,7 @@ PASSES = lazy(
         "cse": "graph.cse:CsePass",
         "dce": "graph.dce:DcePass",
         "fold-constants": "graph.fold_constants:FoldConstantsPass",
+        "form-tiles": "loop.form_tiles:FormTilesPass",
         "fuse": "graph.fuse:FusePass",
         "infer-shapes": "graph.infer_shapes:InferShapesPass",
         "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",

@@ -13,7 +13,6 @@ from ...core.errors import PassError
 from .arithmetic import Expand, Operation
 from .text import scalar_type, vector_type
 
-
 # Coefficients, highest power first.
 _EXP = (
     *(1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3),
