@@ -138,9 +138,11 @@ class ConvTransposeOp(AnyConvOp):
         """
         data, weights = expect("x", self.x).dims, expect("w", self.w).dims
         kernel = self.kernel_extents(None if weights is None else weights[2:])
-        if data is None or kernel is None:
-            return None
-        rank = len(data) - 2
+        return None if data is None or kernel is None else self.resolve(data[2:], kernel)
+
+    def resolve(self, spatial: Dims, kernel: Sequence[int], *, ceil_mode: bool = False) -> Window:
+        del ceil_mode
+        rank = len(spatial)
         if len(kernel) != rank:
             raise ModelError(f"kernel {list(kernel)} for {rank} spatial dimensions")
         strides, dilations = self.per_dimension(rank)
@@ -148,7 +150,7 @@ class ConvTransposeOp(AnyConvOp):
         extra = self._sizes("output_padding", self.output_padding, rank)
         shape = self._sizes("output_shape", self.output_shape, rank)
         resolved: list[tuple[MaybeDim, MaybeDim, MaybeDim]] = []
-        for i, size in enumerate(data[2:]):
+        for i, size in enumerate(spatial):
             reach = (kernel[i] - 1) * dilations[i] + 1
             full = None if size is None else strides[i] * (size - 1) + extra[i] + reach
             wanted = shape[i] if self.output_shape is not None else None
@@ -156,7 +158,7 @@ class ConvTransposeOp(AnyConvOp):
                 wanted = None if size is None else size * strides[i]
             resolved.append(self._cut(full, wanted, begins[i], ends[i]))
         begin, end, out = zip(*resolved, strict=True) if resolved else ((), (), ())
-        return Window(kernel, strides, dilations, begin, end, out)
+        return Window(tuple(kernel), strides, dilations, begin, end, out)
 
     def _cut(
         self, full: MaybeDim, wanted: MaybeDim, begin: int, end: int

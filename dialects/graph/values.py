@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import OpResult, SSAValue
 
-from ...core.errors import NncError
+from ...core.errors import ModelError, NncError
 from .base import ConstantOp, GraphOp, constant_value
 from .types import Dims, dims, element
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_ELEMENTS = 256
 """Shapes are short; longer tensors are data."""
+
+MAX_RANK = 64
+"""NumPy's limit too."""
 
 MAX_DEPTH = 200
 """Operators between a shape and what computes with it; a longer chain counts as unknown."""
@@ -54,10 +57,15 @@ def integers(value: SSAValue | None) -> tuple[int, ...] | None:
 
 
 def length(value: SSAValue | None) -> int | None:
-    """The number of elements of a 1-D shape operand, if known."""
+    """The number of elements of a 1-D shape operand, if known.
+
+    Raises: ModelError: no tensor has so many dimensions.
+    """
     shape = dims(value.type) if value is not None else None
     if shape is None or len(shape) != 1 or not isinstance(shape[0], int):
         return None
+    if shape[0] > MAX_RANK:
+        raise ModelError(f"a shape of {shape[0]} extents; tensors have at most {MAX_RANK}")
     return shape[0]
 
 

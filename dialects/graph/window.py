@@ -62,7 +62,11 @@ class WindowOp(GraphOp):
             low, high = _pads(kind, spatial[i], reach, strides[i], begin[i], end[i])
             begins.append(low)
             ends.append(high)
-            outs.append(_out(spatial[i], low, high, reach, strides[i], ceil_mode))
+            size = spatial[i]
+            if kind.startswith("SAME"):
+                outs.append(None if size is None else ceildiv(size, strides[i]))
+            else:
+                outs.append(_out(size, low, high, reach, strides[i], ceil_mode))
         return Window(tuple(kernel), strides, dilations, tuple(begins), tuple(ends), tuple(outs))
 
     def explicit_pads(self, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

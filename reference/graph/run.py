@@ -1,0 +1,99 @@
+"""Runs a graph-level function in NumPy, op by op.
+
+    outputs = run_function(main, [x, w])
+
+Kernels (`graph.kernel`) run their bodies; a `func.call` runs the function of that name, which may
+be of any level that `call` of the caller knows how to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+import numpy as np
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
+from xdsl.dialects.func import CallOp, FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.traits import SymbolTable
+
+from ...core.errors import InputError, NncError, PassError
+from ...dialects.graph.base import ConstantOp, KernelOp, YieldOp
+from . import evaluate
+from .meaning import Array
+
+Caller = Callable[[Operation, Sequence[Array]], Sequence[Array]]
+"""Runs a callee that is no `func.func`: a te or loop kernel."""
+
+
+def run_function(
+    function: FuncOp, inputs: Sequence[Array], *, call: Caller | None = None
+) -> list[Array]:
+    """The results of `function` for these inputs.
+
+    Args:
+        function: its body holds graph operators, kernels and calls.
+        inputs: one array for each argument.
+        call: runs callees that are no `func.func`.
+
+    Raises:
+        InputError: the number of inputs is wrong.
+        PassError: an op has no meaning at this level; the message names it.
+    """
+    block = function.body.block
+    if len(inputs) != len(block.args):
+        raise InputError(f"{len(inputs)} inputs for {len(block.args)} arguments")
+    return run_block(block, inputs, call)
+
+
+def run_block(block: Block, inputs: Sequence[Array], call: Caller | None = None) -> list[Array]:
+    """The operands of the block's terminator, given its arguments."""
+    values: dict[SSAValue, Array] = dict(zip(block.args, map(np.asarray, inputs), strict=True))
+    for op in block.ops:
+        operands = [values[operand] for operand in op.operands]
+        if isinstance(op, ReturnOp | YieldOp):
+            return operands
+        results = _run_op(op, operands, call)
+        values.update(zip(op.results, results, strict=True))
+    raise PassError("a block without a terminator")
+
+
+def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequence[Array]:
+    if isinstance(op, ConstantOp):
+        return [op.array]
+    if isinstance(op, KernelOp):
+        return run_block(op.body.block, operands, call)
+    if isinstance(op, CallOp):
+        return _run_call(op, operands, call)
+    try:
+        return evaluate(op, operands)
+    except NncError as error:
+        raise PassError(f"{op.name}: {error.message}", where=error.where) from error
+
+
+def _run_call(op: CallOp, operands: list[Array], call: Caller | None) -> Sequence[Array]:
+    callee = SymbolTable.lookup_symbol(op, op.callee)
+    if isinstance(callee, FuncOp):
+        return run_function(callee, operands, call=call)
+    if callee is None or call is None:
+        raise PassError(f"cannot run the callee {op.callee}")
+    return call(callee, operands)
+
+
+def run_module(
+    module: ModuleOp, inputs: Mapping[str, Array] | Sequence[Array], *, call: Caller | None = None
+) -> list[Array]:
+    """The results of `@main`; inputs by position, or by the names in `nnc.input_names`."""
+    main = SymbolTable.lookup_symbol(module, "main")
+    if not isinstance(main, FuncOp):
+        raise InputError("the module has no function @main")
+    if isinstance(inputs, Mapping):
+        inputs = [inputs[name] for name in _input_names(main)]
+    return run_function(main, inputs, call=call)
+
+
+def _input_names(main: FuncOp) -> list[str]:
+    names = main.attributes.get("nnc.input_names")
+    if not isinstance(names, ArrayAttr):
+        raise InputError("@main does not name its inputs")
+    return [item.data for item in cast("ArrayAttr[StringAttr]", names)]
