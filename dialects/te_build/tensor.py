@@ -56,7 +56,9 @@ class Tensor:
     def at(self, indices: Sequence[IndexLike]) -> Scalar:
         """One element of this tensor broadcast to `len(indices)` dimensions (NumPy's rule)."""
         own = list(indices)[len(indices) - self.rank :]
-        return self.read([0 if size == 1 else i for size, i in zip(self.shape, own, strict=True)])
+        body = self.kernel.body
+        pairs = zip(self.shape, own, strict=True)
+        return self.read([0 if size == 1 and _extent(body, i) != 1 else i for size, i in pairs])
 
 
 class Splat(Tensor):
@@ -90,6 +92,13 @@ class Stored(Tensor):
         fill_attr = None if fill is None else ops.literal(fill, self.dtype)
         value = body.read(self.value, tuple(renamed), symbols, fill_attr, plain(self.dtype))
         return Scalar(body, value, self.dtype)
+
+
+def _extent(body: Body, index: IndexLike) -> int | None:
+    """The extent of an index that is an axis, else `None`."""
+    if isinstance(index, Index) and isinstance(index.expr, AffineDimExpr):
+        return body.axes[index.expr.position][1]
+    return None
 
 
 def _simplified(body: Body, expr: AffineExpr) -> AffineExpr:

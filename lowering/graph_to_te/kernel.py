@@ -13,7 +13,7 @@ from ...core.locations import describe
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
 from ...dialects.te_build import KernelBuilder, Tensor
-from .registry import lowerings, why_host
+from .registry import has_static_shapes, lowering_of, why_host
 from .site import Site, origin, splat_of
 
 
@@ -82,16 +82,15 @@ def _literal(k: KernelBuilder, value: SSAValue) -> Tensor:
 
 
 def _check(op: Operation) -> None:
+    if not has_static_shapes(op):
+        raise UnsupportedError(
+            f"{op.name} has a shape that is not known",
+            where=_where(op),
+            hint="give the shapes of the inputs (--shape name=1x3x224x224)",
+        )
     reason = None if isinstance(op, ConstantOp) else why_host(op)
     if reason is not None:
         raise UnsupportedError(f"{op.name} cannot be part of a kernel: {reason}", where=_where(op))
-    for value in (*op.operands, *op.results):
-        if -1 in tensor_shape(value.type):
-            raise UnsupportedError(
-                f"{op.name} has a shape that is not known",
-                where=_where(op),
-                hint="give the shapes of the inputs (--shape name=1x3x224x224)",
-            )
 
 
 def _where(op: Operation) -> str | None:
@@ -99,8 +98,10 @@ def _where(op: Operation) -> str | None:
 
 
 def _lower_op(op: GraphOp, k: KernelBuilder, tensors: dict[SSAValue, Tensor]) -> None:
+    lowering = lowering_of(op)
+    assert lowering is not None, f"{op.name} was checked"
     try:
-        results = lowerings()[op.name](op, Site(op, k, tensors))
+        results = lowering(op, Site(op, k, tensors))
     except NncError as error:
         if error.where is None:
             error.where = _where(op)

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from xdsl.ir import Operation
 
-from .site import Lowering
+from ...core.irtypes import tensor_shape
+from ...dialects.graph import registry
+from ...dialects.graph.base import ConstantOp, GraphOp
+from ...dialects.graph.types import dims
+from ...passes.graph.parameters import is_parameter
+from .site import origin
+
+if TYPE_CHECKING:
+    from .site import Lowering
 
 FAMILIES = (
     "elementwise",
@@ -16,6 +25,9 @@ FAMILIES = (
     "pool",
     "reduce",
     "norm",
+    "movement",
+    "pieces",
+    "indexing",
 )
 """Files of this folder, each with a table `LOWERINGS` by op name."""
 
@@ -24,22 +36,42 @@ VIEWS = frozenset(
 )
 """Operators whose result is their operand's memory: outside of kernels no code is needed."""
 
-HOST: dict[str, str] = {}
-"""Operators that are never lowered, with the reason."""
-
 
 @cache
-def lowerings() -> dict[str, Lowering]:
-    """The lowering of each operator, by op name."""
-    table: dict[str, Lowering] = {}
+def load_lowerings() -> None:
+    """Tell the registry of operators what is lowered, and that the rest runs on the host."""
     for family in FAMILIES:
-        table.update(import_module(f".{family}", __package__).LOWERINGS)
-    return table
+        table: dict[str, Lowering] = import_module(f".{family}", __package__).LOWERINGS
+        for name, lowering in table.items():
+            registry.set_definition(name, lowering)
+    for operator in registry.operators().values():
+        if operator.definition is None:
+            operator.definition = registry.HOST
+
+
+def lowering_of(op: Operation) -> Lowering | None:
+    """How an operator is lowered, `None` if it is not."""
+    load_lowerings()
+    found = registry.operators().get(op.name)
+    definition = None if found is None else found.definition
+    return definition if callable(definition) else None
 
 
 def why_host(op: Operation) -> str | None:
     """Why an operator runs as a host step and not as a kernel; `None` if it is lowered."""
-    reason = HOST.get(op.name)
-    if reason is None and op.name not in lowerings():
-        reason = "it has no lowering to te"
-    return reason
+    if not isinstance(op, GraphOp) or lowering_of(op) is None:
+        return "it has no lowering to te"
+    if not has_static_shapes(op):
+        return "its shapes are not known"
+    for position, operand in enumerate(op.operands):
+        if is_parameter(op, position) and not isinstance(origin(operand).owner, ConstantOp):
+            return f"operand {position}, a parameter, is not a constant"
+    return None
+
+
+def has_static_shapes(op: Operation) -> bool:
+    """Whether the shapes of all operands and results are known."""
+    for value in (*op.operands, *op.results):
+        if dims(value.type) is None or -1 in tensor_shape(value.type):
+            return False
+    return True
