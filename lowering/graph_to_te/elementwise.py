@@ -25,13 +25,13 @@ Formula = Callable[..., Scalar]
 
 def number(op: GraphOp, name: str) -> float:
     """A numeric attribute."""
-    attribute = cast("FloatAttr[Any] | IntegerAttr[Any]", op.properties[name])
+    attribute = cast("FloatAttr[Any] | IntegerAttr[Any]", getattr(op, name))
     return attribute.value.data
 
 
 def text(op: GraphOp, name: str) -> str:
     """A string attribute."""
-    return cast("StringAttr", op.properties[name]).data
+    return cast("StringAttr", getattr(op, name)).data
 
 
 def relu(x: Scalar) -> Scalar:
