@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerType, ModuleOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ...core.dtypes import numpy_dtype
@@ -66,12 +66,16 @@ def _shapes(op: GraphOp) -> list[Array] | None:
 
 def _shape_content(result: SSAValue) -> Array | None:
     type_ = element(result.type)
-    if not isinstance(type_, IntegerType) or _is_long(result):
+    if type_ is None or not _is_integer(type_) or _is_long(result):
         return None
     content = shape_value(result)
     if content is None or not all(isinstance(item, int) for item in content.reshape(-1).tolist()):
         return None
     return content.astype(numpy_dtype(type_))
+
+
+def _is_integer(type_: Attribute) -> bool:
+    return isinstance(type_, IntegerType)
 
 
 def _is_long(result: SSAValue) -> bool:
