@@ -307,7 +307,8 @@ def _verify_combine_region(
     if list(region.block.arg_types) != [*element_types, *element_types]:
         raise VerifyException("the combine region takes the accumulators, then the values")
     last = region.block.last_op
-    if not isinstance(last, YieldOp) or list(last.operand_types) != list(element_types):
+    ends = last is not None and last.name in ("te.yield", "loop.yield")
+    if last is None or not ends or list(last.operand_types) != list(element_types):
         raise VerifyException("the combine region yields one new accumulator for each result")
 
 

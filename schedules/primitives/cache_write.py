@@ -22,7 +22,7 @@ from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, StmtOp, buffe
 from ...dialects.loop.build import copy_stmt, loop_nest, variable_hint
 from ...dialects.te import AxisAttr
 from .cache_read import fresh_symbol
-from .lookup import find_stmt, nest_root, owner_of
+from .lookup import find_stmt, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
 from .set_scope import require_space
 
@@ -37,6 +37,7 @@ def cache_write(kernel: KernelOp, compute: str, space: str) -> str:
     require_space(space, "cache_write")
     stmt = find_stmt(kernel, compute, "cache_write")
     dims = _axes_of_out(stmt)
+    require_sole_writer(stmt, "cache_write")
     symbol = fresh_symbol(kernel, f"{compute}.cache")
     root = nest_root(kernel, stmt)
     _rename(kernel, root, compute, symbol)

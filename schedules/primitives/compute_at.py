@@ -30,7 +30,16 @@ from ...dialects.loop import ForOp, KernelOp, ReadOp, StmtOp, YieldOp, buffer_ty
 from ...dialects.loop.build import loop_nest, make_stmt, plain_axes
 from .hull import Fixed, Interval, join
 from .localize import Place, places_of, shrink
-from .lookup import buffer_name, find_alloc, find_loop, find_stmt, listing, nest_root, stmts_in
+from .lookup import (
+    buffer_name,
+    find_alloc,
+    find_loop,
+    find_stmt,
+    listing,
+    nest_root,
+    require_sole_writer,
+    stmts_in,
+)
 from .rewrite import normalize, position_in, set_bounds, substitute_variable
 from .space import loop_of, loops_around, reads_in
 
@@ -80,6 +89,7 @@ class _Producer:
         symbol = self.stmt.sym_name.data
         for out in self.stmt.outs:
             find_alloc(out, symbol, self.primitive)
+        require_sole_writer(self.stmt, self.primitive)
         self.root = nest_root(self.kernel, self.stmt)
         self.places = [self._places(position) for position in range(len(self.stmt.outs))]
         self.loops = whole_loops(self.kernel, self.stmt, self.primitive)

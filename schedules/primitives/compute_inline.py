@@ -22,7 +22,7 @@ from ...core.errors import ScheduleError
 from ...dialects.loop import CoeffOp, IndexOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import make_read
 from .index_value import IndexBuilder, zero_of
-from .lookup import find_alloc, find_stmt, nest_root, stmts_in
+from .lookup import find_alloc, find_stmt, nest_root, require_sole_writer, stmts_in
 from .rewrite import dimension_inside, normalize_stmt
 from .space import reads_in
 
@@ -42,6 +42,7 @@ def compute_inline(kernel: KernelOp, compute: str) -> None:
     """
     stmt = find_stmt(kernel, compute, "compute_inline")
     _require_inlinable(stmt)
+    require_sole_writer(stmt, "compute_inline")
     buffers = list(stmt.outs)
     allocs = [find_alloc(out, compute, "compute_inline") for out in buffers]
     root = nest_root(kernel, stmt)

@@ -93,6 +93,18 @@ def find_buffer(kernel: KernelOp, name: str) -> SSAValue:
     raise ScheduleError(f"no buffer '{name}'", hint=suggestion(name, names))
 
 
+def require_sole_writer(stmt: StmtOp, primitive: str) -> None:
+    """Raises: ScheduleError: another compute writes the same buffer (the state of a scan)."""
+    for out in stmt.outs:
+        for use in out.uses:
+            user = use.operation
+            if isinstance(user, StmtOp) and user is not stmt and out in tuple(user.outs):
+                raise ScheduleError(
+                    f"{primitive}: '{stmt.sym_name.data}' shares its buffer with "
+                    f"@{user.sym_name.data}, which writes it too"
+                )
+
+
 def find_alloc(buffer: SSAValue, name: str, primitive: str) -> AllocOp:
     """The `loop.alloc` of a buffer.
 

@@ -8,9 +8,11 @@ for y.j.i in 48
 
 from __future__ import annotations
 
+from ...core.errors import ScheduleError
 from ...dialects.loop import KernelOp
+from .lookup import find_loop
 from .reorder import reorder
-from .split import split
+from .split import constant_bounds, require_unmarked, split
 
 
 def tile(
@@ -22,15 +24,17 @@ def tile(
     Raises: ScheduleError: as split and reorder do.
     Source: Halide, TVM `tile`.
     """
-    _require_reorderable(kernel, first, second)
+    for name in (first, second):
+        loop = find_loop(kernel, name)
+        require_unmarked(loop, "tile")
+        constant_bounds(loop, "tile")
+    if min(first_factor, second_factor) <= 0:
+        raise ScheduleError(f"tile: factors are positive, got {first_factor}, {second_factor}")
+    # the loops must be able to change places; nothing has been edited where they are not
+    reorder(kernel, [second, first])
+    reorder(kernel, [first, second])
     first_outer, first_inner = split(kernel, first, first_factor)
     second_outer, second_inner = split(kernel, second, second_factor)
     order = (first_outer, second_outer, first_inner, second_inner)
     reorder(kernel, order)
     return order
-
-
-def _require_reorderable(kernel: KernelOp, first: str, second: str) -> None:
-    """Raises: ScheduleError: the loops cannot change places; nothing has been edited then."""
-    reorder(kernel, [second, first])
-    reorder(kernel, [first, second])

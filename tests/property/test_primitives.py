@@ -1,0 +1,436 @@
+"""Random schedules on small kernels of every kind keep the meaning.
+
+Each kernel is run as te by the reference, then as nests after a random schedule by the direct
+interpreter below: point by point, with memory that knows which places have been written. A refused
+primitive leaves the kernel as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+
+from nnc.core.dtypes import numpy_dtype
+from nnc.core.errors import ScheduleError
+from nnc.dialects import loop, te
+from nnc.dialects.combiners import neutral_elements
+from nnc.dialects.te_build import KernelBuilder, Scalar, Tensor
+from nnc.dialects.te_build.functions import maximum, unary, where
+from nnc.lowering.te_to_loop.kernel import KernelConverter
+from nnc.reference.body import Scope, affine, difference, run_body
+from nnc.reference.scalar import NAMED_COMBINERS, attribute_value, dense_value
+from nnc.reference.te import run_kernel_with_errors
+from nnc.schedules.primitives.table import PRIMITIVES
+from nnc.schedules.replay import Schedule
+
+Array = np.ndarray[Any, Any]
+
+
+class Memory:
+    """A buffer and which of its places have been written."""
+
+    def __init__(self, type_: loop.BufferType, content: Array | None = None):
+        shape = type_.extents
+        self.data = np.zeros(shape, numpy_dtype(type_.element_type))
+        self.written = np.zeros(shape, bool)
+        if content is not None:
+            self.data[...] = content
+            self.written[...] = True
+
+    def read(self, place: tuple[int, ...], fill: Attribute | None) -> Any:
+        inside = all(0 <= i < n for i, n in zip(place, self.data.shape, strict=True))
+        if not inside:
+            assert fill is not None, f"read at {place} of {self.data.shape}"
+            return attribute_value(fill)
+        assert self.written[place], f"read at {place} before it was written"
+        return self.data[place]
+
+    def write(self, place: tuple[int, ...], value: Any) -> None:
+        assert all(0 <= i < n for i, n in zip(place, self.data.shape, strict=True)), place
+        self.data[place] = value
+        self.written[place] = True
+
+
+class Nests:
+    """Runs a loop.kernel in nest form, one point after the other."""
+
+    def __init__(self, kernel: loop.KernelOp):
+        self.kernel = kernel
+        self.memory: dict[SSAValue, Memory] = {}
+        self.ivs: dict[SSAValue, int] = {}
+        self.updates: dict[str, int] = {}
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        args = self.kernel.body.block.args
+        for position, argument in enumerate(args):
+            content = inputs[position] if position < len(inputs) else None
+            self.memory[argument] = Memory(loop.buffer_type(argument), content)
+        self._block(self.kernel.body.block)
+        outputs = [self.memory[argument] for argument in args[len(inputs) :]]
+        assert all(memory.written.all() for memory in outputs), "an output has holes"
+        return [memory.data for memory in outputs]
+
+    def _block(self, block: Block) -> None:
+        for op in block.ops:
+            if isinstance(op, loop.AllocOp):
+                self.memory[op.res] = Memory(loop.buffer_type(op.res))
+            elif isinstance(op, loop.ForOp):
+                low = max(op.lower.data.eval([self.ivs[a] for a in op.lower_args], []))
+                high = min(op.upper.data.eval([self.ivs[a] for a in op.upper_args], []))
+                for value in range(low, high):
+                    self.ivs[op.variable] = value
+                    self._block(op.body.block)
+            else:
+                assert isinstance(op, loop.StmtOp), op.name
+                self._stmt(op)
+
+    def _stmt(self, stmt: loop.StmtOp) -> None:
+        ivs = [self.ivs[iv] for iv in stmt.ivs]
+        point = stmt.bind.data.eval(ivs, [])
+        if not all(0 <= at < axis.size for at, axis in zip(point, stmt.axes, strict=True)):
+            return
+        values = self._evaluate(stmt, point, ivs)
+        places = [map_.data.eval(point, ivs) for map_ in stmt.out_maps]
+        memories = [self.memory[out] for out in stmt.outs]
+        if stmt.is_reduction:
+            first = all(
+                at == 0 for at, axis in zip(point, stmt.axes, strict=True) if axis.is_reduce
+            )
+            if first:
+                types = [loop.buffer_type(out).element_type for out in stmt.outs]
+                before = [attribute_value(a) for a in neutral_elements(stmt, types)]
+            else:
+                before = [m.read(p, None) for m, p in zip(memories, places, strict=True)]
+            values = self._combine(stmt, before, values)
+        for memory, place, value in zip(memories, places, values, strict=True):
+            memory.write(place, value)
+        name = stmt.sym_name.data
+        self.updates[name] = self.updates.get(name, 0) + 1
+
+    def _combine(self, stmt: loop.StmtOp, before: list[Any], values: list[Any]) -> list[Any]:
+        if stmt.combine is None:
+            assert stmt.combiner is not None
+            with np.errstate(all="ignore"):
+                return [
+                    NAMED_COMBINERS[name.data](old, new)
+                    for name, old, new in zip(stmt.combiner, before, values, strict=True)
+                ]
+        scope = Scope()
+        block = stmt.combine.block
+        for argument, value in zip(block.args, [*before, *values], strict=True):
+            scope.values[argument] = np.asarray(value)
+        return [scope.values[value] for value in run_body(block, scope, {})]
+
+    def _evaluate(self, stmt: loop.StmtOp, point: Sequence[int], ivs: Sequence[int]) -> list[Any]:
+        scope = Scope()
+        dims = [np.asarray(at) for at in point]
+        outer = [np.asarray(iv) for iv in ivs]
+
+        def read(op: Operation, scope: Scope) -> None:
+            assert isinstance(op, loop.ReadOp)
+            symbols = [*(scope.values[s] for s in op.symbols), *outer]
+            place = tuple(int(affine(e, dims, symbols)) for e in op.map.data.results)
+            scope.values[op.res] = np.asarray(self.memory[op.source].read(place, op.fill))
+
+        def index(op: Operation, scope: Scope) -> None:
+            assert isinstance(op, loop.IndexOp)
+            labels = [axis.label for axis in stmt.axes]
+            scope.values[op.res] = dims[labels.index(op.axis.data)]
+
+        def coeff(op: Operation, scope: Scope) -> None:
+            assert isinstance(op, loop.CoeffOp)
+            place = tuple(int(affine(e, dims, outer)) for e in op.map.data.results)
+            value = np.asarray(dense_value(op.values)[place])
+            scope.values[op.res] = value
+            scope.absent[op.res] = value == 0
+
+        handlers = {"loop.read": read, "loop.index": index, "loop.coeff": coeff}
+        return [scope.values[v] for v in run_body(stmt.body.block, scope, handlers)]
+
+
+def tensor(*shape: int, element: Attribute = f32) -> TensorType[Any]:
+    return TensorType(element, shape)
+
+
+Made = tuple[te.KernelOp, list[TensorType[Any]]]
+
+
+def build(
+    name: str,
+    args: dict[str, TensorType[Any]],
+    function: Callable[..., Sequence[Tensor]],
+    const: Sequence[str] = (),
+) -> te.KernelOp:
+    builder = KernelBuilder(name, args, const=const)
+    return builder.finish(*function(builder, *builder.args))
+
+
+def matmul_add_relu(m: int, n: int, k: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor, w: Tensor, bias: Tensor) -> list[Tensor]:
+        c = b.compute(
+            "c",
+            {"i": m, "j": n},
+            lambda i, j: b.sum({"k": k}, lambda r: x[i, r] * w[r, j]),
+        )
+        y = b.compute("y", {"i": m, "j": n}, lambda i, j: maximum(c[i, j] + bias[j], 0.0))
+        return [y]
+
+    args = {"x": tensor(m, k), "w": tensor(k, n), "b": tensor(n)}
+    return build("mm", args, body, ["w", "b"])
+
+
+def convolution(size: int, channels: int, taps: int, stride: int) -> te.KernelOp:
+    pad = taps // 2
+    out = max(0, (size + 2 * pad - taps) // stride + 1) if size else 0
+
+    def body(b: KernelBuilder, x: Tensor, w: Tensor) -> list[Tensor]:
+        s = b.compute("s", {"c": channels, "w": size}, lambda c, i: x[c, i] * 2.0)
+        c = b.compute(
+            "c",
+            {"o": channels, "w": out},
+            lambda o, i: b.sum(
+                {"c": channels, "kw": taps},
+                lambda ci, kw: s.read((ci, i * stride + kw - pad), 0.0) * w[o, ci, kw],
+            ),
+        )
+        y = b.compute("y", {"o": channels, "w": out}, lambda o, i: maximum(c[o, i], 0.0))
+        return [y]
+
+    args = {"x": tensor(channels, size), "w": tensor(channels, channels, taps)}
+    return build("conv", args, body, ["w"])
+
+
+def max_pool(size: int, taps: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor) -> list[Tensor]:
+        s = b.compute("s", {"w": size}, lambda i: x[i] + 1.0)
+        y = b.compute(
+            "y",
+            {"w": size},
+            lambda i: b.reduce("max", {"k": taps}, lambda k: s.read((i + k - 1,), -1e30)),
+        )
+        return [y]
+
+    return build("pool", {"x": tensor(size)}, body)
+
+
+def chain(m: int, n: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor) -> list[Tensor]:
+        s = b.compute("s", {"i": m, "j": n}, lambda i, j: x[i, j] * 3.0)
+        t = b.compute("t", {"j": n, "i": m}, lambda j, i: s.read((i - 1, j), 5.0) + 1.0)
+        copied = b.compute("u", {"i": m, "j": n}, lambda i, j: t[j, i])
+        y = b.compute(
+            "y", {"i": m, "j": n}, lambda i, j: copied.read((i, j + 1), 2.0) - s[i, j] * i.cast(f32)
+        )
+        return [y]
+
+    return build("chain", {"x": tensor(m, n)}, body)
+
+
+def softmax(m: int, n: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor) -> list[Tensor]:
+        top = b.compute("m", {"i": m}, lambda i: b.reduce("max", {"j": n}, lambda j: x[i, j]))
+        exp = unary("exp")
+        e = b.compute("e", {"i": m, "j": n}, lambda i, j: exp(x[i, j] - top[i]))
+        total = b.compute("s", {"i": m}, lambda i: b.sum({"j": n}, lambda j: e[i, j]))
+        return [b.compute("y", {"i": m, "j": n}, lambda i, j: e[i, j] / total[i])]
+
+    return build("softmax", {"x": tensor(m, n)}, body)
+
+
+def argmax(m: int, n: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor) -> list[Tensor]:
+        def better(old: Any, new: Any) -> list[Any]:
+            take = new[0] > old[0]
+            return [where(take, new[0], old[0]), where(take, new[1], old[1])]
+
+        def row(i: Any) -> Any:
+            return b.reduce_with(better, [-1e30, 0], {"j": n}, lambda j: (x[i, j], j.cast(i64)))
+
+        value, place = b.computes("a", {"i": m}, row)
+        y = b.compute("y", {"i": m}, lambda i: value[i] * 2.0)
+        z = b.compute("z", {"i": m}, lambda i: place[i])
+        return [y, z]
+
+    return build("argmax", {"x": tensor(m, n)}, body)
+
+
+def reshape(m: int, n: int) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor) -> list[Tensor]:
+        s = b.compute("s", {"i": m, "j": n}, lambda i, j: x[i, j] + 1.0)
+        divisor = max(1, n)
+        y = b.compute("y", {"f": m * n}, lambda f: s[f // divisor, f % divisor] * 2.0)
+        return [y, s]
+
+    return build("reshape", {"x": tensor(m, n)}, body)
+
+
+def gather(rows: int, width: int, count: int) -> te.KernelOp:
+    def body(b: KernelBuilder, table: Tensor, ids: Tensor) -> list[Tensor]:
+        s = b.compute("s", {"r": rows, "j": width}, lambda r, j: table[r, j] * 0.5)
+        y = b.compute("y", {"n": count, "j": width}, lambda n, j: s[ids[n], j] + 1.0)
+        return [y]
+
+    args = {"table": tensor(rows, width), "ids": tensor(count, element=i32)}
+    return build("gather", args, body)
+
+
+def recurrence(steps: int, width: int, reverse: bool) -> te.KernelOp:
+    def body(b: KernelBuilder, x: Tensor, w: Tensor, h0: Tensor) -> list[Tensor]:
+        def step(t: Callable[[], Scalar], states: Sequence[Tensor]) -> list[Tensor]:
+            h = states[0]
+            c = b.compute(
+                "c",
+                {"i": width},
+                lambda i: b.sum({"k": width}, lambda k: w[i, k] * h[k]),
+            )
+            return [b.compute("n", {"i": width}, lambda i: c[i] * t().cast(f32) + x[t(), i])]
+
+        (h,) = b.scan("h", ("t", steps), [h0], step, reverse=reverse)
+        return [b.compute("y", {"t": steps, "i": width}, lambda t, i: h[t, i] + 1.0)]
+
+    args = {"x": tensor(steps, width), "w": tensor(width, width), "h0": tensor(width)}
+    return build("recurrence", args, body, ["w"])
+
+
+EXTENTS = st.sampled_from([0, 1, 2, 3, 5, 6, 7])
+SOME = st.integers(1, 6)
+KERNELS: dict[str, st.SearchStrategy[te.KernelOp]] = {
+    "matmul": st.builds(matmul_add_relu, EXTENTS, EXTENTS, EXTENTS),
+    "convolution": st.builds(
+        convolution, st.sampled_from([1, 4, 7]), st.integers(1, 2), st.integers(1, 3), SOME
+    ),
+    "pool": st.builds(max_pool, st.integers(1, 9), st.just(3)),
+    "chain": st.builds(chain, SOME, SOME),
+    "softmax": st.builds(softmax, EXTENTS, SOME),
+    "argmax": st.builds(argmax, SOME, EXTENTS),
+    "reshape": st.builds(reshape, SOME, SOME),
+    "gather": st.builds(gather, SOME, SOME, EXTENTS),
+    "recurrence": st.builds(recurrence, st.integers(0, 4), st.integers(1, 4), st.booleans()),
+}
+
+
+def random_inputs(kernel: te.KernelOp) -> list[Array]:
+    generator = np.random.default_rng(7)
+    arrays: list[Array] = []
+    for type_ in kernel.function_type.inputs:
+        buffer = type_
+        assert isinstance(buffer, TensorType)
+        shape = tuple(buffer.get_shape())
+        if buffer.element_type == i32:
+            rows = kernel.function_type.inputs.data[0]
+            assert isinstance(rows, TensorType)
+            arrays.append(generator.integers(0, rows.get_shape()[0], shape).astype(np.int32))
+        else:
+            arrays.append(generator.standard_normal(shape).astype(np.float32))
+    return arrays
+
+
+def random_step(data: st.DataObject, s: Schedule) -> None:
+    """One primitive with arguments that have a fair chance."""
+    loops, computes = s.loops(), s.computes()
+    buffers = [name.data for name in s.kernel.arg_names] + computes
+    name = data.draw(st.sampled_from([op.name.split(".")[1] for op in PRIMITIVES]))
+    if name not in ("cache_read", "cache_write", "set_scope", "compute_inline", "pack"):
+        if not loops:
+            return
+        picked = st.sampled_from(loops)
+    else:
+        picked = st.nothing()
+    compute = st.sampled_from(computes)
+    space = st.sampled_from(["global", "scratch", "register"])
+    draw = data.draw
+    match name:
+        case "split":
+            tails = st.sampled_from([None, "mask", "peel", "shift", "balanced"])
+            s.split(draw(picked), draw(st.integers(1, 4)), draw(tails))
+        case "fuse":
+            at = draw(st.integers(0, max(0, len(loops) - 2)))
+            s.fuse(loops[at], loops[min(at + 1, len(loops) - 1)])
+        case "reorder":
+            around = s.loops(draw(compute))
+            chosen = draw(st.permutations(around))
+            s.reorder(*chosen[: draw(st.integers(0, len(chosen)))])
+        case "tile":
+            around = s.loops(draw(compute))
+            if len(around) >= 2:
+                s.tile(around[-2], around[-1], draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+        case "partition":
+            s.partition(draw(picked), [draw(st.integers(0, 5))])
+        case "parallel":
+            s.parallel(draw(picked))
+        case "vectorize":
+            s.vectorize(draw(picked))
+        case "unroll":
+            s.unroll(draw(picked))
+        case "compute_at":
+            s.compute_at(draw(compute), draw(picked))
+        case "reverse_compute_at":
+            s.reverse_compute_at(draw(compute), draw(picked))
+        case "compute_inline":
+            s.compute_inline(draw(compute))
+        case "cache_read":
+            s.cache_read(draw(st.sampled_from(buffers)), draw(compute), draw(space))
+        case "cache_write":
+            s.cache_write(draw(compute), draw(space))
+        case "set_scope":
+            s.set_scope(draw(compute), draw(space))
+        case _:
+            from xdsl.ir.affine import AffineMap
+
+            layouts = [
+                AffineMap.from_callable(lambda i, j: (j // 3, i, j % 3)),
+                AffineMap.from_callable(lambda i, j: (i // 2, j)),
+            ]
+            s.pack(draw(st.sampled_from(buffers)), draw(st.sampled_from(layouts)))
+
+
+def check(made: te.KernelOp, schedule: Callable[[Schedule], None]) -> Schedule:
+    """Run a kernel before and after a schedule and compare."""
+    made.verify()
+    inputs = random_inputs(made)
+    expected, errors = run_kernel_with_errors(made, inputs)
+    kernel = KernelConverter(made).convert()
+    ModuleOp([kernel]).verify()
+    s = Schedule(kernel)
+    schedule(s)
+    got = Nests(kernel).run(inputs)
+    for have, want, error in zip(got, expected, errors, strict=True):
+        gap = difference(have, want)
+        assert (gap <= error).all(), f"off by {gap.max()}:\n{s.to_ir()}\n{kernel}"
+    return s
+
+
+def order_changes(s: Schedule) -> bool:
+    return any(op.name in ("sched.reorder", "sched.tile") for op in s.to_ir().body.ops)
+
+
+@pytest.mark.parametrize("kind", KERNELS)
+@seed(20260801)
+@settings(
+    max_examples=25,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(data=st.data())
+def test_random_schedules_keep_the_meaning(kind: str, data: st.DataObject) -> None:
+    def schedule(s: Schedule) -> None:
+        for _ in range(data.draw(st.integers(0, 8))):
+            before = str(s.kernel)
+            try:
+                random_step(data, s)
+            except ScheduleError:
+                assert str(s.kernel) == before, "a refused primitive has edited the kernel"
+            parent = s.kernel.parent_op()
+            assert parent is not None
+            parent.verify()
+
+    check(data.draw(KERNELS[kind]), schedule)
