@@ -330,7 +330,7 @@ def _integer_power(a: Scalar, b: Scalar) -> Scalar:
     if is_unsigned(b.dtype):
         return result
     odd = (b & 1).ne(0)
-    inverse = fn.where(a.eq(1), 1, 0)
+    inverse = a.eq(1).cast(a.dtype)
     if not is_unsigned(a.dtype):
         inverse = fn.where(a.eq(-1), fn.where(odd, a, 1), inverse)
     return fn.where(b < 0, inverse, result)

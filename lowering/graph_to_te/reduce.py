@@ -40,8 +40,10 @@ def reduce_over(
     inner = reduce_names(len(axes), names) if keepdims else [names[d] for d in axes]
     reduced = dict(zip(inner, [x.shape[d] for d in axes], strict=True))
 
-    def body(*indices: Index) -> Reduction:
+    def body(*indices: Index) -> Reduction | Scalar:
         outer = dict(zip(kept, indices, strict=True))
+        if not axes:
+            return term(x[indices])
 
         def element(*over: Index) -> Scalar:
             place = dict(zip(axes, over, strict=True))
