@@ -94,19 +94,27 @@ def lower_pad(op: PadOp, at: Site) -> Sequence[Tensor]:
     data = at[op.data]
     pads = at.ints(op.pads, "pads")
     axes = list(range(data.rank)) if op.axes is None else at.ints(op.axes, "axes")
-    before = {axis % data.rank: pads[n] for n, axis in enumerate(axes)}
+    around = {axis % data.rank: (pads[n], pads[n + len(axes)]) for n, axis in enumerate(axes)}
     mode = op.mode.data
     if mode == "constant":
-        return [_pad_constant(op, at, data, before)]
+        return [_pad_constant(op, at, data, {d: begin for d, (begin, _) in around.items()})]
 
     def body(*i: Index) -> Scalar:
         place = [
-            _folded(index - before[d], data.shape[d], mode) if d in before else index
-            for d, index in enumerate(i)
+            _padded(index, data.shape[d], *around.get(d, (0, 0)), mode) for d, index in enumerate(i)
         ]
         return data.read(place)
 
     return [at.k.compute("pad", at.axes(data), body)]
+
+
+def _padded(index: Index, size: int, begin: int, end: int, mode: str) -> Index | Scalar:
+    """Where an index of the result reads; negative pads cut before the rest is repeated."""
+    cut = max(-begin, 0)
+    rest = size - cut - max(-end, 0)
+    if begin <= 0 and end <= 0:
+        return index + cut
+    return _folded(index - max(begin, 0), rest, mode) + cut
 
 
 def _pad_constant(op: PadOp, at: Site, data: Tensor, before: dict[int, int]) -> Tensor:
