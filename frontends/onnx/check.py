@@ -154,6 +154,31 @@ def _check_attribute(
         )
 
 
+def check_text(model: onnx.ModelProto) -> None:
+    """Raises: ModelError: a name is not UTF-8 (protobuf then gives bytes instead of a string)."""
+    graphs = [model.graph, *model.functions]
+    for where, texts in (
+        ("opset import", (each.domain for each in model.opset_import)),
+        ("graph input or output", _value_texts([*model.graph.input, *model.graph.output])),
+        ("initializer", (tensor.name for tensor in model.graph.initializer)),
+        ("node", (text for graph in graphs for node in graph.node for text in _texts(node))),
+    ):
+        for text in texts:
+            if not isinstance(text, str):
+                raise ModelError(f"a name is not UTF-8: {text!r}", where=where)
+
+
+def _texts(node: onnx.NodeProto) -> Iterable[object]:
+    yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+    yield from (attribute.name for attribute in node.attribute)
+
+
+def _value_texts(values: Iterable[onnx.ValueInfoProto]) -> Iterable[object]:
+    for value in values:
+        yield value.name
+        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
+
+
 def check_names(graph: onnx.GraphProto) -> None:
     """Raises: ModelError: two inputs, initializers, node outputs or graph outputs share a name."""
     given: dict[str, str] = {}

@@ -25,6 +25,7 @@ from .types import input_type
 def import_model(model: str | PathLike[str] | bytes | onnx.ModelProto) -> ModuleOp:
     """See the package."""
     proto, storage = load_model(model)
+    check.check_text(proto)
     version = check.opset_version(proto)
     check.check_names(proto.graph)
     proto = inline_functions(proto, version, is_supported)
