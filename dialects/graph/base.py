@@ -103,7 +103,7 @@ class Weight:
 
         array = np.ascontiguousarray(array)
         state = sha256(f"{array.dtype.name}{array.shape}".encode())
-        state.update(array.data if array.nbytes else b"")
+        state.update(array.reshape(-1).view(np.uint8).data)  # bfloat16 has no buffer of its own
         return Weight(state.hexdigest(), array)
 
     def __eq__(self, other: object) -> bool:

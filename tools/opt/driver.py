@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -33,6 +33,9 @@ from .registry import Registry, load
 from .sources import Part, parse_upstream, read_bytes, read_text, shown, split
 from .text import parse_module, print_module
 
+if TYPE_CHECKING:
+    import numpy as np
+
 USER_ERRORS = (
     NncError,
     DiagnosticException,
@@ -56,6 +59,8 @@ def run(flags: Flags) -> int:
     except USER_ERRORS as error:
         _complain(from_exception(error), {})
         return _fail(flags)
+    except BrokenPipeError:
+        raise  # nobody reads us any more
     except Exception as error:
         _complain(_internal(error), {})
         return _fail(flags)
@@ -92,6 +97,7 @@ class Driver:
         self.timing = Timing()
         self.log = Log()
         self.sources: dict[str, str] = {}
+        self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self.check_names()
 
     def check_names(self) -> None:
@@ -190,13 +196,18 @@ class Driver:
 
     def parse(self, part: Part, context: Context) -> ModuleOp:
         """The module of a text, or of a model that a front end reads."""
-        match self.flags.format:
-            case "nn":
-                return parse_module(part.padded, self.file, context, self.registry.syntax)
-            case "mlir":
-                return parse_upstream(part.padded, self.file, context)
-            case name:
-                return _read_model(name, self.flags.input)
+        format_, path = self.flags.format, self.flags.input
+        if format_ not in ("nn", "mlir"):
+            return _read_model(format_, path)
+        if format_ == "nn":
+            module = parse_module(part.padded, self.file, context, self.registry.syntax)
+        else:
+            module = parse_upstream(part.padded, self.file, context)
+        if path != "-" and "graph.weight" in part.text:
+            from ...textir import weights
+
+            weights.load(module, path)
+        return module
 
     def verify(self, module: ModuleOp, after: Step | None = None) -> None:
         """Check everything, dominance included.
@@ -263,11 +274,16 @@ class Driver:
         """What goes to stdout."""
         spec = self.emit_spec
         if spec.name in ("nn", "mlir"):
-            return self.print(module).rstrip("\n").encode() + b"\n"
+            text = self.print(module)
+            if self.flags.output != "-" and "graph.weight" in text:
+                from ...textir import weights
+
+                self.weights |= weights.collect(module)
+            return text.rstrip("\n").encode() + b"\n"
         return emit_target(self.registry, spec, module, context)
 
     def write(self, made: bytes) -> None:
-        """Write to stdout or to the file of `-o`."""
+        """Write to stdout, or to the file of `-o` and the weights beside it."""
         if self.flags.output == "-":
             sys.stdout.flush()
             sys.stdout.buffer.write(made)
@@ -277,6 +293,10 @@ class Driver:
             Path(self.flags.output).write_bytes(made)
         except OSError as error:
             raise NncError(f"cannot write {self.flags.output}: {error.strerror}") from None
+        if self.weights:
+            from ...textir import weights
+
+            weights.save(self.weights, self.flags.output)
 
 
 def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Context) -> bytes:

@@ -61,7 +61,9 @@ def options(class_: type[ModulePass]) -> list[str]:
             continue
         default = getattr(class_, field.name, None)
         shown = "" if default is None else f" = {str(default).lower()}"
-        found.append(f"{field.name.replace('_', '-')}: {type_repr(field.type)}{shown}")
+        # Under `from __future__ import annotations` a type is a string already.
+        type_ = field.type if isinstance(field.type, str) else type_repr(field.type)
+        found.append(f"{field.name.replace('_', '-')}: {type_}{shown}")
     return found
 
 

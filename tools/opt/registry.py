@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
@@ -123,6 +124,7 @@ def _without(catalog: Mapping[str, Callable[[], Any]], names: Iterable[str]) -> 
     return {name: load for name, load in catalog.items() if name not in left_out}
 
 
+@cache
 def _installed() -> list[tuple[str, Universe]]:
     """What installed packages publish as `xdsl.universe`, xDSL and ourselves left out."""
     found: list[tuple[str, Universe]] = []
