@@ -1,0 +1,160 @@
+"""What an op's definition says, as the text needs it: groups of operands, types of properties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from xdsl.dialects.builtin import (
+    ArrayOfConstraint,
+    DenseArrayBase,
+    FloatAttr,
+    IntegerAttr,
+    StringAttr,
+    SymbolRefAttr,
+    f32,
+    i64,
+)
+from xdsl.ir import Attribute, Operation
+from xdsl.irdl import (
+    AttrSizedOperandSegments,
+    AttrSizedRegionSegments,
+    AttrSizedResultSegments,
+    AttrSizedSuccessorSegments,
+    BaseAttr,
+    EqAttrConstraint,
+    IRDLOperation,
+    OptionalDef,
+    OptOperandDef,
+    ParamAttrConstraint,
+    RangeOf,
+    VarOperandDef,
+)
+
+ONE, OPTIONAL, MANY = "one", "optional", "many"
+SYMBOL_PROPERTIES = {"sym_name": StringAttr, "callee": SymbolRefAttr}
+"""A property of this name and class is written `@name` after the op."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """A declared property.
+
+    Attributes:
+        number: the type that a bare number takes, if the property is a number.
+        array: the element type that a bare list takes, if the property is a dense array.
+        default: what the property is where the text does not give it.
+    """
+
+    number: Attribute | None
+    array: Attribute | None
+    default: Attribute | None
+    is_optional: bool
+    is_string: bool
+    is_string_list: bool
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The definition of one op.
+
+    Attributes:
+        groups: ONE, OPTIONAL or MANY for each operand definition, in order.
+        segments: where the sizes of operand groups are kept: (name, in the properties).
+        symbol: the property that is written `@name`.
+        is_regular: results, regions and successors are told apart by their number alone.
+    """
+
+    properties: dict[str, Property]
+    groups: tuple[str, ...]
+    segments: tuple[str, bool] | None
+    symbol: str | None
+    is_regular: bool
+
+    @property
+    def num_variable(self) -> int:
+        """How many groups may have any length."""
+        return len(self.groups) - self.groups.count(ONE)
+
+
+@cache
+def declared(op_class: type[Operation]) -> Declared | None:
+    """What is known of an op's class, None for an op without a definition."""
+    if not issubclass(op_class, IRDLOperation):
+        return None
+    definition = op_class.get_irdl_definition()
+    properties = {name: _property(prop) for name, prop in definition.properties.items()}
+    segments = None
+    irregular = False
+    for option in definition.options:
+        match option:
+            case AttrSizedOperandSegments(as_property=as_property):
+                segments = (AttrSizedOperandSegments.attribute_name, as_property)
+            case AttrSizedResultSegments() | AttrSizedRegionSegments():
+                irregular = True
+            case AttrSizedSuccessorSegments():
+                irregular = True
+            case _:
+                pass
+    symbol = next((name for name in SYMBOL_PROPERTIES if name in properties), None)
+    groups = tuple(_group(operand) for _, operand in definition.operands)
+    return Declared(properties, groups, segments, symbol, not irregular)
+
+
+def _group(operand: object) -> str:
+    if isinstance(operand, OptOperandDef):
+        return OPTIONAL
+    return MANY if isinstance(operand, VarOperandDef) else ONE
+
+
+def _property(definition: Any) -> Property:
+    constraint: object = definition.constr
+    default = cast("Attribute | None", definition.default_value)
+    base = _base(constraint)
+    number = array = None
+    if base is IntegerAttr:
+        number = _parameter(constraint, 1) or (
+            default.type if isinstance(default, IntegerAttr) else i64
+        )
+    elif base is FloatAttr:
+        number = _parameter(constraint, 1) or (
+            default.type if isinstance(default, FloatAttr) else f32
+        )
+    elif base is DenseArrayBase:
+        array = _parameter(constraint, 0) or i64
+    return Property(
+        number,
+        array,
+        default,
+        isinstance(definition, OptionalDef),
+        base is StringAttr,
+        _is_string_list(constraint),
+    )
+
+
+def _is_string_list(constraint: object) -> bool:
+    if not isinstance(constraint, ArrayOfConstraint):
+        return False
+    elements: object = cast("ArrayOfConstraint[Any]", constraint).elem_range_constraint
+    return isinstance(elements, RangeOf) and _base(cast("RangeOf[Any]", elements).constr) is (
+        StringAttr
+    )
+
+
+def _base(constraint: object) -> object:
+    if isinstance(constraint, BaseAttr):
+        return cast("BaseAttr[Attribute]", constraint).attr
+    if isinstance(constraint, ParamAttrConstraint):
+        return cast("ParamAttrConstraint[Any]", constraint).base_attr
+    return None
+
+
+def _parameter(constraint: object, position: int) -> Attribute | None:
+    """The only attribute that a parameter may be, if it is one."""
+    if not isinstance(constraint, ParamAttrConstraint):
+        return None
+    inner: object = cast("ParamAttrConstraint[Any]", constraint).param_constrs[position]
+    if isinstance(inner, EqAttrConstraint):
+        return cast("EqAttrConstraint[Attribute]", inner).attr
+    return None

@@ -1,0 +1,85 @@
+"""A text that cannot be read: where, what was expected, and the line with a caret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from ..core.errors import TextError
+
+_SHOWN = 160
+"""Longer source lines are cut around the caret."""
+
+
+class ParseTextError(TextError):
+    """A place in a text and what is wrong there.
+
+    Attributes:
+        file, line, col: the place; lines and columns count from 1.
+        source: the line of the text, without its end.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str,
+        line: int,
+        col: int,
+        source: str = "",
+        hint: str | None = None,
+    ):
+        super().__init__(message, where=f"{file}:{line}:{col}", hint=hint)
+        self.file = file
+        self.line = line
+        self.col = col
+        self.source = source
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: error: {self.message}"]
+        if self.source.strip():
+            lines += _excerpt(self.source, self.col)
+        if self.hint:
+            lines.append(f"  help: {self.hint}")
+        return "\n".join(lines)
+
+
+def _excerpt(source: str, col: int) -> list[str]:
+    start = max(0, col - 1 - _SHOWN // 2) if len(source) > _SHOWN else 0
+    shown = source[start : start + _SHOWN]
+    shown = "".join(c if c.isprintable() or c == "\t" else "?" for c in shown)
+    pad = "".join("\t" if c == "\t" else " " for c in shown[: col - 1 - start])
+    return [shown, f"{pad}^"]
+
+
+class Malformed(Exception):
+    """Raised inside textir where only an offset is known; `at` makes it a ParseTextError."""
+
+    def __init__(self, position: int, message: str, hint: str | None = None):
+        super().__init__(message)
+        self.position = position
+        self.message = message
+        self.hint = hint
+
+
+def at(
+    text: str, file: str, position: int, message: str, hint: str | None = None
+) -> ParseTextError:
+    """The error at an offset of a text."""
+    position = min(position, len(text))
+    start = text.rfind("\n", 0, position) + 1
+    end = text.find("\n", position)
+    return ParseTextError(
+        message,
+        file=file,
+        line=text.count("\n", 0, position) + 1,
+        col=position - start + 1,
+        source=text[start : end if end >= 0 else len(text)].rstrip("\r"),
+        hint=hint,
+    )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """A hint that names what is close to a misspelt word."""
+    close = get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(repr(name) for name in close)}?" if close else None

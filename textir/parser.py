@@ -1,0 +1,86 @@
+"""Text to modules."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Region
+
+from ..dialects import context as default_context
+from . import driver
+from .builder import Builder
+from .errors import Malformed, ParseTextError, at
+from .forms import build_core, build_loop, build_sched, build_te
+from .syntax import fragments
+from .tables import load
+
+_FORMS = (build_core, build_te, build_sched, build_loop)
+"""Imported for what they add to `BUILDERS`."""
+
+
+@contextmanager
+def collector_off() -> Generator[None]:
+    """No cyclic garbage collection while ops are made: it would cost a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def parse(text: str, filename: str = "<text>", ctx: Context | None = None) -> ModuleOp:
+    """The module of a text, pretty, generic or mixed.
+
+    A single top-level `builtin.module` is that module; otherwise the ops stand in one.
+    Raises: TextError: with `file:line:col`, the line, and what was expected.
+    """
+    try:
+        with collector_off():
+            return _parse(text, filename, ctx or default_context())
+    except Malformed as error:
+        raise at(text, filename, error.position, error.message, error.hint) from None
+
+
+def _parse(text: str, filename: str, context: Context) -> ModuleOp:
+    nodes = driver.parse(text, load(fragments()))
+    builder = Builder(text, filename, context)
+    block = Block()
+    builder.run(builder.ops(nodes, block))
+    first = block.first_op
+    if isinstance(first, ModuleOp) and first.next_op is None:
+        first.detach()
+        return first
+    module = ModuleOp(Region(block))
+    module.location = builder.locations.at(0)
+    return module
+
+
+def parse_bytes(data: bytes, filename: str = "<text>", ctx: Context | None = None) -> ModuleOp:
+    """As `parse`; bytes that are not UTF-8 are an error with their place."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode("utf-8")
+        message = f"invalid UTF-8: byte 0x{data[error.start]:02x}"
+        raise at(before, filename, len(before), message) from None
+    return parse(text, filename, ctx)
+
+
+def parse_file(path: str | Path, ctx: Context | None = None) -> ModuleOp:
+    """As `parse`, of a file.
+
+    Raises: TextError: the file cannot be read.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ParseTextError(reason, file=str(path), line=1, col=1) from None
+    return parse_bytes(data, str(path), ctx)
