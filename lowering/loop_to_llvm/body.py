@@ -253,7 +253,11 @@ class BodyWriter:
 
     def mask_of(self, mask: SSAValue | None, position: Position) -> str:
         """The mask of a load or store for one register."""
-        return "true" if mask is None else self.register(mask, position)
+        if mask is None:
+            return "true"
+        if isinstance(mask.owner, MaskOp):
+            return self.register(mask, position)
+        return self.vector(mask, position)
 
     def pick(self, op: PickOp, position: Position) -> str:
         value = tile_type(op.value)
@@ -272,6 +276,8 @@ class BodyWriter:
                 assert terms == {LANE: 1}, "the lanes axis is picked whole"
                 offset, width = constant, position.width
         named = tuple(sorted(axes))
+        if value.lanes is None:
+            return self.vector(op.value, Position(named, position.offset, position.width))
         if lane is None:
             return self.register(op.value, Position(named, offset, width))
         return self.lane_of(op.value, named, lane)

@@ -116,8 +116,8 @@ def emit_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> Emi
 
 
 def _signature(kernel: KernelOp, symbol: str, num_temporaries: int) -> str:
-    args = [f"ptr noalias %a{i}" for i in range(len(kernel.body.block.args))]
-    args += [f"ptr noalias %t{i}" for i in range(num_temporaries)]
+    args = [f"ptr noalias %arg{i}" for i in range(len(kernel.body.block.args))]
+    args += [f"ptr noalias %tmp{i}" for i in range(num_temporaries)]
     args += ["ptr noalias %scratch", "i64 %low", "i64 %high"]
     return f'define void @"{symbol}"({", ".join(args)})'
 
@@ -144,8 +144,8 @@ def _emit_phase(
     offsets: dict[SSAValue, int],
 ) -> int:
     """Write one phase; how many iterations it has to share."""
-    buffers = {arg: f"%a{i}" for i, arg in enumerate(kernel.body.block.args)}
-    buffers |= {op.results[0]: f"%t{i}" for i, op in enumerate(temporaries)}
+    buffers = {arg: f"%arg{i}" for i, arg in enumerate(kernel.body.block.args)}
+    buffers |= {op.results[0]: f"%tmp{i}" for i, op in enumerate(temporaries)}
     for value, offset in offsets.items():
         text = f"getelementptr inbounds i8, ptr %scratch, i64 {offset}"
         buffers[value] = writer.define_at(writer.scope, text)

@@ -19,11 +19,14 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
     AffineConstraintExpr,
     AffineConstraintKind,
     AffineExpr,
     AffineMap,
     AffineSet,
+    AffineSymExpr,
 )
 
 from ...core.affine import const, dim, substitute, used
@@ -107,6 +110,44 @@ class TileWriter:
         constraints = tuple(AffineConstraintExpr(kind, expr, const(0)) for expr in exprs)
         condition = AffineSet(len(operands) + len(numbers), 0, constraints)
         return self.add(MaskOp(condition, operands, self.tile(numbers, i1)))
+
+    def mask_with_opaque(
+        self, guards: Sequence[AffineExpr], indices: Sequence[SSAValue]
+    ) -> SSAValue | None:
+        """As `mask`, where guards may also mention opaque indices (symbols)."""
+        affine = [guard for guard in guards if not used(guard)[1]]
+        mask = self.mask(affine)
+        for guard in guards:
+            if guard not in affine:
+                zero = self.constant(IntegerAttr.from_index_int_value(0), IndexType())
+                value = self.index_tile(guard, indices)
+                type_ = self.tile(self.numbers_of(value), i1)
+                at_least = IntegerAttr(5, 64)  # arith.cmpi's sge
+                holds = self.add(ELEMENTWISE["arith.cmpi"]([value, zero], type_, at_least))
+                both = [mask, holds] if mask is not None else [holds]
+                mask = self.elementwise("arith.andi", both, i1) if len(both) > 1 else holds
+        return mask
+
+    def index_tile(self, expr: AffineExpr, indices: Sequence[SSAValue]) -> SSAValue:
+        """The value of an index expression with opaque indices in it."""
+        if isinstance(expr, AffineSymExpr):
+            return indices[expr.position]
+        if not used(expr)[1]:
+            return self.iota(expr)
+        assert isinstance(expr, AffineBinaryOpExpr)
+        lhs = self.index_tile(expr.lhs, indices)
+        rhs = self.index_tile(expr.rhs, indices)
+        ops = {
+            AffineBinaryOpKind.Add: "arith.addi",
+            AffineBinaryOpKind.Mul: "arith.muli",
+            AffineBinaryOpKind.FloorDiv: "arith.floordivsi",
+            AffineBinaryOpKind.CeilDiv: "arith.ceildivsi",
+        }
+        if expr.kind in ops:
+            return self.elementwise(ops[expr.kind], [lhs, rhs], IndexType())
+        quotient = self.elementwise("arith.floordivsi", [lhs, rhs], IndexType())
+        multiple = self.elementwise("arith.muli", [quotient, rhs], IndexType())
+        return self.elementwise("arith.subi", [lhs, multiple], IndexType())
 
     def broadcast(self, value: SSAValue, numbers: Sequence[int]) -> SSAValue:
         """`value` with exactly these axes, some of which it lacks."""
@@ -218,10 +259,9 @@ class TileWriter:
         if op.source in self.registers:
             return self.pick(op, self.registers[op.source], exprs, guards)
         guards += [g for g in masks.for_access(op.source, exprs, self.space) if g not in guards]
-        numbers = self.space.in_order(
-            {*self.space.axis_numbers([*exprs, *guards]), *self.numbers_of(*indices)}
-        )
-        mask = self.mask(guards)
+        numbers = self.space.axis_numbers([*exprs, *guards])
+        numbers = self.space.in_order([*numbers, *self.numbers_of(*indices)])
+        mask = self.mask_with_opaque(guards, indices)
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), len(indices), tuple(dims))
         type_ = self.tile(numbers, op.res.type)
