@@ -106,8 +106,9 @@ class Page:
     def run(self, block: Block) -> None:
         place = f"{self.name}:{block.line}"
         if block.file:
-            with open(self.folder / block.file, "a") as file:
-                file.write(block.text)
+            path = self.folder / block.file
+            before = f"{path.read_text()}\n\n" if path.exists() else ""
+            path.write_text(before + block.text)
             return
         match block.language:
             case "python":
