@@ -332,9 +332,14 @@ def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
     if symbol is not None:
         _set_symbol(op_class, symbol, properties)
     values = _operands(builder, op_class, operands, position, properties, attributes)
+    result_types = () if types is None else builder.reader.types(types[1], types[0])
+    known = decl.declared(op_class)
+    if types is not None and known is not None and not known.has_results:
+        _check_operand_types(op_class, values, result_types, types[0])
+        result_types = ()
     op = op_class.create(
         operands=values,
-        result_types=() if types is None else builder.reader.types(types[1], types[0]),
+        result_types=result_types,
         properties=properties,
         attributes=attributes,
         successors=builder.successors(successors),
@@ -343,6 +348,20 @@ def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
         builder.finish(op, place)
         return None
     return _with_regions(builder, op, regions, place)
+
+
+def _check_operand_types(
+    op_class: type[Operation],
+    values: Sequence[SSAValue],
+    types: Sequence[Attribute],
+    position: int,
+) -> None:
+    """Upstream's `func.return %a : i32`: an op without results may name its operands' types."""
+    if [value.type for value in values] != list(types):
+        have = ", ".join(str(value.type) for value in values) or "none"
+        raise Malformed(
+            position, f"'{op_class.name}' has no results, and its operands' types are: {have}"
+        )
 
 
 def symbol_name(text: str) -> str:

@@ -64,6 +64,7 @@ class Declared:
         segments: where the sizes of operand groups are kept: (name, in the properties).
         symbol: the property that is written `@name`.
         is_regular: results, regions and successors are told apart by their number alone.
+        has_results: whether it can have any.
     """
 
     properties: dict[str, Property]
@@ -71,6 +72,7 @@ class Declared:
     segments: tuple[str, bool] | None
     symbol: str | None
     is_regular: bool
+    has_results: bool
 
     @property
     def num_variable(self) -> int:
@@ -99,7 +101,8 @@ def declared(op_class: type[Operation]) -> Declared | None:
                 pass
     symbol = next((name for name in SYMBOL_PROPERTIES if name in properties), None)
     groups = tuple(_group(operand) for _, operand in definition.operands)
-    return Declared(properties, groups, segments, symbol, not irregular)
+    has_results = bool(definition.results)
+    return Declared(properties, groups, segments, symbol, not irregular, has_results)
 
 
 def _group(operand: object) -> str:
