@@ -1,0 +1,160 @@
+"""NumPy meaning of loop kernels, in nest form and in tile form.
+
+    outputs = run_loop_kernel(kernel, [x, w, b])
+
+Inputs and outputs are logical arrays: layouts are applied on the way in and out. Loops run in
+their order, whatever their kind. A perfect nest around one statement runs as arrays over all of
+its iterations; accumulators are combined in the order of the loops, so the bits are those of the
+plain execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from xdsl.ir import Block, Operation, SSAValue
+
+from ..core.affine import Range, Ranges, bounds
+from ..core.errors import PassError
+from ..core.locations import describe
+from ..dialects import loop
+from .memory import Memory
+from .nest import Chain, chain_of, run_chain
+from .scalar import Array
+from .steps import MAX_STEPS, OPERATION_STEPS, check_budget
+from .tiles import TILE_OPS, condition
+
+
+@dataclass
+class State:
+    """What is known while a kernel runs."""
+
+    memory: dict[SSAValue, Memory] = field(default_factory=dict[SSAValue, Memory])
+    values: dict[SSAValue, Array] = field(default_factory=dict[SSAValue, Array])
+    """Loop variables (0-d) and tiles."""
+
+
+def run_loop_kernel(
+    kernel: loop.KernelOp, inputs: Sequence[Array], *, limit: int = MAX_STEPS
+) -> list[Array]:
+    """The outputs of a kernel, logical arrays in signless types.
+
+    Args:
+        kernel: verified, in nest form or in tile form.
+        inputs: logical arrays, constants too; unsigned ones are taken as their bits.
+        limit: steps (elements of NumPy operations) that the check may take.
+
+    Raises:
+        NotChecked: it would take longer.
+        OutsideDomain: an access leaves its buffer.
+    """
+    block = kernel.body.block
+    check_budget(_steps(block, {}), limit, f"@{kernel.sym_name.data}")
+    state = State()
+    for argument in block.args:
+        state.memory[argument] = _new_memory(argument)
+    for argument, array in zip(block.args, inputs, strict=False):
+        state.memory[argument].pack(array)
+    _run_block(block, state)
+    outputs = block.args[len(block.args) - kernel.num_outputs.value.data :]
+    return [state.memory[output].unpack() for output in outputs]
+
+
+def _new_memory(value: SSAValue) -> Memory:
+    return Memory(loop.buffer_type(value), value.name_hint or "?")
+
+
+def _run_block(block: Block, state: State) -> list[Array]:
+    """Run the ops of a block; returns what `loop.yield` gives."""
+    for op in block.ops:
+        if isinstance(op, loop.YieldOp):
+            return [state.values[value] for value in op.operands]
+        _run_op(op, state)
+    return []
+
+
+def _run_op(op: Operation, state: State) -> None:
+    if isinstance(op, loop.AllocOp):
+        state.memory[op.res] = _new_memory(op.res)
+    elif isinstance(op, loop.ForOp):
+        _run_for(op, state)
+    elif isinstance(op, loop.StmtOp):
+        run_chain(Chain([], op), state.memory, state.values)
+    elif isinstance(op, loop.IfOp):
+        _run_if(op, state)
+    elif (tile_op := TILE_OPS.get(op.name)) is not None:
+        tile_op(op, state.memory, state.values)
+    else:
+        raise PassError(f"the reference has no meaning for {op.name}", where=describe(op))
+
+
+def _run_if(op: loop.IfOp, state: State) -> None:
+    ivs = [state.values[iv] for iv in op.ivs]
+    taken = op.then if bool(condition(op.condition.data, ivs)) else op.otherwise
+    results = _run_block(taken.block, state) if taken is not None else []
+    state.values.update(zip(op.results, results, strict=True))
+
+
+def _run_for(op: loop.ForOp, state: State) -> None:
+    chain = chain_of(op)
+    if chain is not None:
+        run_chain(chain, state.memory, state.values)
+        return
+    block = op.body.block
+    carried = [state.values[init] for init in op.inits]
+    for position in range(*loop_range(op, state.values)):
+        state.values[block.args[0]] = np.asarray(position)
+        state.values.update(zip(block.args[1:], carried, strict=True))
+        carried = _run_block(block, state)
+    state.values.update(zip(op.results, carried, strict=True))
+
+
+def loop_range(op: loop.ForOp, values: dict[SSAValue, Array]) -> tuple[int, int]:
+    """The bounds of a loop, given the variables of those around it."""
+    low_args = [int(values[v]) for v in op.lower_args]
+    high_args = [int(values[v]) for v in op.upper_args]
+    low = max(expr.eval(low_args, []) for expr in op.lower.data.results)
+    return low, min(expr.eval(high_args, []) for expr in op.upper.data.results)
+
+
+def _steps(block: Block, known: dict[SSAValue, Range]) -> int:
+    """An upper estimate of what running a block takes."""
+    total = 0
+    for op in block.ops:
+        if isinstance(op, loop.ForOp):
+            chain = chain_of(op)
+            total += _loop_steps(op, known) if chain is None else _chain_steps(chain, known)
+        elif isinstance(op, loop.IfOp):
+            total += max(_steps(region.block, known) for region in op.regions)
+        else:
+            total += OPERATION_STEPS
+    return total
+
+
+def _loop_steps(op: loop.ForOp, known: dict[SSAValue, Range]) -> int:
+    low, high = loop_hull(op, known)
+    known[op.variable] = (low, max(high, low + 1))
+    return max(0, high - low) * _steps(op.body.block, known)
+
+
+def _chain_steps(chain: Chain, known: dict[SSAValue, Range]) -> int:
+    points = 1
+    for op in chain.loops:
+        low, high = loop_hull(op, known)
+        known[op.variable] = (low, max(high, low + 1))
+        points *= max(0, high - low)
+    num_ops = sum(1 for _ in chain.statement.body.block.ops)
+    return points * (12 * num_ops + 60) + num_ops * OPERATION_STEPS
+
+
+def loop_hull(op: loop.ForOp, known: dict[SSAValue, Range]) -> Range:
+    """Bounds that hold for all values of the variables of the loops around it."""
+    lows = Ranges(tuple(known.get(v) for v in op.lower_args))
+    highs = Ranges(tuple(known.get(v) for v in op.upper_args))
+    starts = [bounds(expr, lows) for expr in op.lower.data.results]
+    ends = [bounds(expr, highs) for expr in op.upper.data.results]
+    low = max((start[0] for start in starts if start is not None), default=0)
+    high = min((end[1] - 1 for end in ends if end is not None), default=low)
+    return low, high
