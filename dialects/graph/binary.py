@@ -228,18 +228,12 @@ class DivOp(BinaryOp):
 
 @irdl_op_definition
 class ModOp(BinaryOp):
-    """The remainder: with `fmod` = 0 of integers and of the sign of `b`, with 1 as C's fmod."""
+    """The remainder: of the sign of `b`, or with `fmod` = 1 of the sign of `a` (C's fmod)."""
 
     name = "graph.mod"
     ONNX_NAME: ClassVar = "Mod"
 
     fmod = opt_prop_def(IntegerAttr, int_attr(0))
-
-    def infer(self) -> Sequence[Attribute]:
-        inferred = super().infer()
-        if not self.fmod.value.data and info(inferred[0]).element in FLOATS:
-            raise ModelError("fmod = 0 is for integers; floating-point operands need fmod = 1")
-        return inferred
 
 
 @irdl_op_definition

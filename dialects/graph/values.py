@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MAX_ELEMENTS = 256
 """Shapes are short; longer tensors are data."""
 
-MAX_RANK = 64
-"""NumPy's limit too."""
+MAX_LENGTH = 1 << 16
+"""Shapes, axes and lists of sizes are shorter; a model that says more is broken."""
 
 MAX_DEPTH = 200
 """Operators between a shape and what computes with it; a longer chain counts as unknown."""
@@ -59,13 +59,13 @@ def integers(value: SSAValue | None) -> tuple[int, ...] | None:
 def length(value: SSAValue | None) -> int | None:
     """The number of elements of a 1-D shape operand, if known.
 
-    Raises: ModelError: no tensor has so many dimensions.
+    Raises: ModelError: it is longer than any list of extents.
     """
     shape = dims(value.type) if value is not None else None
     if shape is None or len(shape) != 1 or not isinstance(shape[0], int):
         return None
-    if shape[0] > MAX_RANK:
-        raise ModelError(f"a shape of {shape[0]} extents; tensors have at most {MAX_RANK}")
+    if shape[0] > MAX_LENGTH:
+        raise ModelError(f"a list of {shape[0]} extents, expected at most {MAX_LENGTH}")
     return shape[0]
 
 

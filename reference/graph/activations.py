@@ -55,7 +55,8 @@ def leaky_relu(op: ops.LeakyReluOp, x: Array) -> Array:
 def selu(op: ops.SeluOp, x: Array) -> Array:
     """Gamma times an ELU."""
     alpha, gamma = x.dtype.type(op.alpha.value.data), x.dtype.type(op.gamma.value.data)
-    return np.where(x <= 0, gamma * (alpha * np.exp(x) - alpha), gamma * x)
+    negative = cast("Array", gamma * (alpha * np.exp(x) - alpha))
+    return np.where(x <= 0, negative, gamma * x)
 
 
 @meaning("graph.shrink", wide=True)
@@ -86,7 +87,7 @@ def clip(op: ops.ClipOp, x: Array, low: Array | None, high: Array | None) -> Arr
     return raised if high is None else np.minimum(raised, high.reshape(()))
 
 
-def cast(x: Array, dtype: np.dtype[np.generic]) -> Array:
+def converted(x: Array, dtype: np.dtype[np.generic]) -> Array:
     """Truncates towards zero; to boolean is x != 0. bfloat16 goes by f32."""
     if dtype.name == "bfloat16" or x.dtype.name == "bfloat16":
         x = x.astype(np.float32)
@@ -96,11 +97,11 @@ def cast(x: Array, dtype: np.dtype[np.generic]) -> Array:
 @meaning("graph.cast")
 def cast_to(op: ops.CastOp, x: Array) -> Array:
     """To the element type that a property names."""
-    return cast(x, numpy_dtype(op.to))
+    return converted(x, numpy_dtype(op.to))
 
 
 @meaning("graph.cast_like")
 def cast_like(op: ops.CastLikeOp, x: Array, target_type: Array) -> Array:
     """To the element type of an operand."""
     del op
-    return cast(x, target_type.dtype)
+    return converted(x, target_type.dtype)

@@ -100,3 +100,10 @@ def bit_shift(op: BitShiftOp, a: Array, b: Array) -> Array:
     beyond = b.astype(np.uint64) >= bits
     rest = np.where(a < 0, -1, 0) if op.direction.data == "RIGHT" else np.zeros_like(a)
     return np.where(beyond, rest, shifted).astype(a.dtype)
+
+
+@meaning("graph.where")
+def where(op: IRDLOperation, condition: Array, x: Array, y: Array) -> Array:
+    """A choice for each element."""
+    del op
+    return np.where(condition, x, y)

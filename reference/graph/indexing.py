@@ -41,7 +41,7 @@ def gather_elements(op: ops.GatherElementsOp, data: Array, indices: Array) -> Ar
 
 
 def _element_index(positions: Array, axis: int) -> tuple[Array, ...]:
-    grid = cast("list[Array]", list(np.indices(positions.shape)))
+    grid = list(cast("Array", np.indices(positions.shape)))
     grid[axis] = positions
     return tuple(grid)
 
