@@ -21,11 +21,13 @@ class Options:
         threads: how many may work on one inference; never more than there are processors.
         numerics: "fast" may reorder sums, "strict" keeps the order; NaN and infinities count
             in both.
+        interpret: whether every operator is run by the reference, without compiling.
     """
 
     target: Target
     threads: int
     numerics: str
+    interpret: bool = False
 
     @staticmethod
     def of(target: str = "cpu", threads: int | None = None, numerics: str = "fast") -> Options:

@@ -72,6 +72,10 @@ def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Comp
     with without_collector(), KernelCompiler(options, timings) as compiler:
         verify(module, timings)
         inputs = input_specs(module)
+        if options.interpret:
+            plan = plan_program(module, {}, host_function, inputs, output_specs(module))
+            executable = link_program(plan, [], options)
+            return Compiled(executable, compiler.kernels, {}, module, timings)
         run_passes(GRAPH, module, timings)
         outputs = output_specs(module)
         operators = lower_to_te(module, timings)

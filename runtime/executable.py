@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +17,13 @@ from .program import ARENA, BARRIER, FIRST_SLOT, SCRATCH, HostStep, Program, Seg
 from .threads import PoolCode, pool
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
+STAGED_BYTES = 64 * 1024
+"""Values that callers see and that are no larger than this live in the workspace and are copied:
+that takes less time than asking NumPy for the address of a fresh array."""
 
 
 class _Workspace:
-    """Memory of one running call: arena, scratch, and the frame that points to them."""
+    """Memory of one running call: arena, scratch, small inputs and outputs, and the frame."""
 
     def __init__(self, program: Program, threads: int):
         self.arena = aligned_bytes(program.arena_bytes)
@@ -26,9 +31,33 @@ class _Workspace:
         self.frame = np.zeros(FIRST_SLOT + program.num_slots, np.int64)
         self.frame[ARENA] = self.arena.ctypes.data
         self.frame[SCRATCH] = self.scratch.ctypes.data
+        self.address = int(self.frame.ctypes.data)
+        self.staged: dict[int, Array] = {}
         for slot, array in program.constants.items():
             self.frame[FIRST_SLOT + slot] = array.ctypes.data
-        self.address = int(self.frame.ctypes.data)
+        for slot, spec in enumerate(program.inputs):
+            self._stage(slot, spec.shape, spec.dtype)
+        for segment in program.steps:
+            if isinstance(segment, Segment):
+                for write in segment.writes:
+                    self._stage(*write)
+
+    def _stage(self, slot: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        if prod(shape) * dtype.itemsize <= STAGED_BYTES:
+            array = self.staged[slot] = aligned_empty(shape, dtype)
+            self.frame[FIRST_SLOT + slot] = array.ctypes.data
+
+    def take_input(self, slot: int, spec: TensorSpec, value: object) -> Array:
+        """The array to compute with: in the workspace if it is small, else ready where it is."""
+        staged = self.staged.get(slot)
+        if staged is None:
+            array = accept(spec, value)
+            self.frame[FIRST_SLOT + slot] = array.ctypes.data
+            return array
+        if type(value) is not np.ndarray or value.shape != spec.shape or value.dtype != spec.dtype:
+            value = accept(spec, value)
+        np.copyto(staged, value)
+        return staged
 
 
 class Executable:
@@ -42,7 +71,7 @@ class Executable:
         self.program = program
         self.threads = threads
         self._pool_code = pool_code
-        self._names = [spec.name for spec in program.inputs]
+        self._names = {spec.name: None for spec in program.inputs}
         self._entries = {
             step.entry: _ENTRY(step.entry) for step in program.steps if isinstance(step, Segment)
         }
@@ -66,47 +95,53 @@ class Executable:
         Raises: InputError: names, dtypes or shapes that do not fit.
         """
         given = {**inputs, **named} if inputs is not None else named
-        if given.keys() != set(self._names):
-            check_names(given, self._names)
-        values: list[Array | None] = [None] * self.program.num_slots
-        for slot, spec in enumerate(self.program.inputs):
-            values[slot] = accept(spec, given[spec.name])
-        for slot, array in self.program.constants.items():
-            values[slot] = array
-        self._run(values)
-        return {
-            output.spec.name: output.use.of(values).copy() if output.copy else output.use.of(values)
-            for output in self.program.outputs
-        }
-
-    def _run(self, values: list[Array | None]) -> None:
+        if given.keys() != self._names.keys():
+            check_names(given, list(self._names))
         try:
             workspace = self._workspaces.pop()
         except IndexError:
             workspace = _Workspace(self.program, self.threads)
         try:
-            for number, step in enumerate(self.program.steps):
-                if isinstance(step, Segment):
-                    self._run_segment(step, values, workspace)
-                else:
-                    _run_on_host(step, values)
-                for slot in self.program.last_use[number] if self.program.last_use else ():
-                    values[slot] = None
+            return self._run(given, workspace)
         finally:
             self._workspaces.append(workspace)
+
+    def _run(self, given: Mapping[str, object], workspace: _Workspace) -> dict[str, Array]:
+        program = self.program
+        values: list[Array | None] = [None] * program.num_slots
+        for slot, spec in enumerate(program.inputs):
+            values[slot] = workspace.take_input(slot, spec, given[spec.name])
+        for slot, array in program.constants.items():
+            values[slot] = array
+        for number, step in enumerate(program.steps):
+            if isinstance(step, Segment):
+                self._run_segment(step, values, workspace)
+            else:
+                _run_on_host(step, values)
+            for slot in program.last_use[number]:
+                values[slot] = None
+        results: dict[str, Array] = {}
+        for output in program.outputs:
+            array = output.use.of(values)
+            shared = output.copy or output.use.slot in workspace.staged
+            results[output.spec.name] = array.copy() if shared else array
+        return results
 
     def _run_segment(
         self, segment: Segment, values: list[Array | None], workspace: _Workspace
     ) -> None:
-        frame = workspace.frame
-        for slot in segment.reads:
+        frame, staged = workspace.frame, workspace.staged
+        for slot in segment.host_reads:
             array = values[slot]
             assert array is not None, f"slot {slot} is read before it is filled"
             frame[FIRST_SLOT + slot] = array.ctypes.data
         for slot, shape, dtype in segment.writes:
-            array = values[slot] = aligned_empty(shape, dtype)
-            frame[FIRST_SLOT + slot] = array.ctypes.data
-        if self.threads > 1:
+            array = staged.get(slot)
+            if array is None:
+                array = aligned_empty(shape, dtype)
+                frame[FIRST_SLOT + slot] = array.ctypes.data
+            values[slot] = array
+        if self.threads > 1 and segment.is_parallel:
             workers = pool(self._pool_code)
             if workers.try_acquire():
                 try:

@@ -49,13 +49,17 @@ class Segment:
 
     Attributes:
         entry: the function's address.
-        reads: slots whose arrays it takes.
-        writes: slots that it fills, with shape and dtype; each gets a fresh array.
+        reads: slots whose arrays it takes, but for constants.
+        host_reads: those of them that host steps fill.
+        writes: slots that it fills, with shape and dtype.
+        is_parallel: whether several threads have something to do in it.
     """
 
     entry: int
     reads: tuple[int, ...]
+    host_reads: tuple[int, ...]
     writes: tuple[tuple[int, tuple[int, ...], np.dtype[Any]], ...]
+    is_parallel: bool = True
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,8 @@ class Program:
     outputs: tuple[Output, ...]
     steps: tuple[Segment | HostStep, ...]
     num_slots: int
+    last_use: tuple[tuple[int, ...], ...]
     constants: Mapping[int, Array] = field(default_factory=dict[int, Array])
-    last_use: tuple[tuple[int, ...], ...] = ()
     arena_bytes: int = 0
     scratch_bytes: int = 0
     keep: object = None

@@ -85,7 +85,7 @@ class SegmentPlan:
 
     symbol: str
     calls: list[tuple[CallOp, int]] = field(default_factory=list[tuple[CallOp, int]])
-    reads: dict[int, None] = field(default_factory=dict[int, None])
+    reads: dict[int, Storage] = field(default_factory=dict[int, Storage])
     writes: dict[int, Storage] = field(default_factory=dict[int, Storage])
 
 
@@ -163,7 +163,10 @@ class _Planner:
             return Program(
                 inputs=tuple(self.inputs),
                 outputs=tuple(results),
-                steps=tuple(s if isinstance(s, HostStep) else _segment(s, address) for s in steps),
+                steps=tuple(
+                    s if isinstance(s, HostStep) else _segment(s, launches[s.symbol], address)
+                    for s in steps
+                ),
                 num_slots=self.num_slots,
                 constants=self.constants,
                 last_use=self._last_uses(steps, results),
@@ -262,7 +265,7 @@ class _Planner:
                 for operand in call.operands:
                     storage = self.storages[operand]
                     if storage.slot is not None and storage.constant is None:
-                        segment.reads[storage.slot] = None
+                        segment.reads[storage.slot] = storage
             for slot in segment.writes:
                 segment.reads.pop(slot, None)
 
@@ -364,6 +367,15 @@ class _Planner:
         return tuple(tuple(slots) for slots in dead)
 
 
-def _segment(plan: SegmentPlan, address: Callable[[str], int]) -> Segment:
+def _segment(
+    plan: SegmentPlan, launches: Sequence[Launch], address: Callable[[str], int]
+) -> Segment:
     writes = tuple((slot, s.shape, s.dtype) for slot, s in plan.writes.items())
-    return Segment(address(plan.symbol), tuple(plan.reads), writes)
+    host_reads = tuple(slot for slot, s in plan.reads.items() if s.on_host)
+    return Segment(
+        address(plan.symbol),
+        tuple(plan.reads),
+        host_reads,
+        writes,
+        not all(launch.on_first_thread for launch in launches),
+    )

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from time import perf_counter
 
 from rich.console import Console
 from rich.table import Table
 
 from ...compiler.model import Model, compile
+from ...compiler.options import Options
+from ...compiler.source import load
+from ...compiler.timing import Timings
 from ...runtime.arrays import Array
 from .arrays import random_inputs, read_inputs, write_outputs
 from .flags import Flags
@@ -38,6 +42,9 @@ def run(flags: Flags) -> None:
 
 def compile_model(flags: Flags) -> Model:
     """The model that the flags name."""
+    if flags.interpret:
+        options = replace(Options.of(threads=1), interpret=True)
+        return Model(load(flags.model), options, Timings(), dict(flags.shapes))
     return compile(
         flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
     )
