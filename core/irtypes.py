@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     FloatAttr,
     IntegerAttr,
+    IntegerType,
     NoneAttr,
     NoneType,
     StringAttr,
@@ -79,3 +80,10 @@ def parse_parameters(parser: AttrParser) -> list[Attribute]:
     """
     read = parser.parse_paramattr_parameters()
     return [NoneAttr() if isinstance(parameter, NoneType) else parameter for parameter in read]
+
+
+def integer_width(type_: Attribute) -> int | None:
+    """Bits of an integer type; `None` for any other."""
+    if not isinstance(type_, IntegerType):
+        return None
+    return cast("IntegerType[Any, Any]", type_).width.data

@@ -205,7 +205,7 @@ class BodyWriter:
         return [dim(n) for n in range(1, len(self.indices.names))]
 
     def mask(self, op: MaskOp, position: Position) -> str:
-        """ "true", "false", a scalar (its name begins with %c) or a vector of i1."""
+        """One of "true", "false", a scalar condition or a vector of i1."""
         result = "true"
         constraints = op.condition.data.constraints
         exprs = self.placed([c.lhs for c in constraints], list(op.ivs), tile_type(op.res), position)
@@ -227,12 +227,9 @@ class BodyWriter:
             if high <= 0 or (is_equal and low > 0):
                 return "false"
         predicate = "eq" if is_equal else "sge"
-        terms, _ = split_constant(expr)
-        if not any(0 in _dims(term) for term in terms):
-            value = self.index_vector(expr, 1)
-            name = self.writer.name("c")
-            self.writer.line(f"{name} = icmp {predicate} i64 {value}, 0")
-            return name
+        split = split_constant(expr)
+        if not any(0 in _dims(term) for term in split[0]):
+            return self.indices.condition(split, predicate)
         value = self.index_vector(expr, width)
         return self.writer.define(f"icmp {predicate} <{width} x i64> {value}, zeroinitializer")
 
@@ -242,11 +239,8 @@ class BodyWriter:
             return second
         if second == "true":
             return first
-        scalars = [self.memory.is_scalar_mask(mask) for mask in (first, second)]
-        if all(scalars):
-            name = self.writer.name("c")
-            self.writer.line(f"{name} = and i1 {first}, {second}")
-            return name
+        if all(self.memory.is_scalar_mask(mask) for mask in (first, second)):
+            return self.indices.conjunction(first, second)
         first = self.memory.vector_mask(first, width)
         second = self.memory.vector_mask(second, width)
         return self.writer.define(f"and <{width} x i1> {first}, {second}")

@@ -22,6 +22,7 @@ from ...core.affine import (
     linear_terms,
     simplify,
     substitute,
+    sym,
     used,
 )
 from .text import FunctionWriter, Scope
@@ -33,13 +34,21 @@ Terms = dict[AffineExpr, int]
 
 @dataclass
 class Indices:
-    """Loop variables of a function, by number, and what is computed from them."""
+    """Loop variables of a function, by number, and what is computed from them.
+
+    Attributes:
+        names, depths, ranges: of each loop variable.
+        conditions: scalar conditions, and the depth of the scope that computes them.
+        pointer_depths: pointers that were computed in an inner scope.
+    """
 
     writer: FunctionWriter
     numbers: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
     names: list[str] = field(default_factory=lambda: [""])
     depths: list[int] = field(default_factory=lambda: [0])
     ranges: list[Range | None] = field(default_factory=lambda: [None])
+    conditions: dict[str, int] = field(default_factory=dict[str, int])
+    pointer_depths: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, value: SSAValue, name: str, interval: Range | None) -> None:
         """A loop variable, defined in the innermost scope."""
@@ -131,22 +140,108 @@ class Indices:
         name = self.atom(expr)
         return name if factor == 1 else self.writer.define_at(scope, f"mul i64 {name}, {factor}")
 
-    def pointer(self, base: str, terms: Terms, constant: int) -> str:
-        """`base` plus a number of bytes; the part of outer loops is added in their scopes."""
-        pointer = base
-        done: list[tuple[AffineExpr, int]] = []
-        for expr, factor in self.by_depth(terms):
-            scope = self.scope(self.depth(expr))
-            done.append((expr, factor))
-            key = ("pointer", base, tuple(done))
+    def pointer(
+        self, base: str, terms: Terms, constant: int, guard: str | None = None, size: int = 0
+    ) -> str:
+        """`base` plus a number of bytes; the part of outer loops is added in their scopes.
+
+        Where the scalar condition `guard` is false the result points somewhere into the buffer of
+        `size` bytes. The choice is made in the scope of the condition if that is safe, so that
+        inner loops do not pay for it.
+        """
+        ordered = self.by_depth(terms)
+        late = ordered
+        if guard is not None:
+            at = self.conditions[guard]
+            late = [item for item in ordered if self.depth(item[0]) > at]
+            if not self._stays_inside(late, size):
+                late = []
+        early = ordered[: len(ordered) - len(late)] if guard is not None else []
+        pointer = self._advance(base, base, early, ())
+        if guard is not None:
+            pointer = self._choose(guard, pointer, base, constant, early)
+            constant = 0
+        pointer = self._advance(pointer, pointer, late, ())
+        if not constant:
+            return pointer
+        return self.writer.define(f"getelementptr inbounds i8, ptr {pointer}, i64 {constant}")
+
+    def _advance(
+        self,
+        base: str,
+        pointer: str,
+        terms: Sequence[tuple[AffineExpr, int]],
+        done: tuple[tuple[AffineExpr, int], ...],
+    ) -> str:
+        for expr, factor in terms:
+            scope = self.scope(max(self.depth(expr), self.pointer_depths.get(base, 0)))
+            done = (*done, (expr, factor))
+            key = ("pointer", base, done)
             if key not in scope.memo:
                 offset = self._scaled(expr, factor, scope)
                 text = f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}"
                 scope.memo[key] = self.writer.define_at(scope, text)
             pointer = scope.memo[key]
-        if not constant:
-            return pointer
-        return self.writer.define(f"getelementptr inbounds i8, ptr {pointer}, i64 {constant}")
+        return pointer
+
+    def _choose(
+        self,
+        guard: str,
+        pointer: str,
+        base: str,
+        constant: int,
+        terms: Sequence[tuple[AffineExpr, int]],
+    ) -> str:
+        """`pointer + constant` where a condition holds, else `base`."""
+        depth = max([self.conditions[guard], *(self.depth(expr) for expr, _ in terms)])
+        scope = self.scope(depth)
+        key = ("guarded", guard, pointer, constant)
+        if key not in scope.memo:
+            if constant:
+                text = f"getelementptr inbounds i8, ptr {pointer}, i64 {constant}"
+                pointer = self.writer.define_at(scope, text)
+            text = f"select i1 {guard}, ptr {pointer}, ptr {base}"
+            scope.memo[key] = self.writer.define_at(scope, text)
+            self.pointer_depths[scope.memo[key]] = depth
+        return scope.memo[key]
+
+    def _stays_inside(self, terms: Sequence[tuple[AffineExpr, int]], size: int) -> bool:
+        """Whether a sum of bytes always lies in [0, size)."""
+        known = self.known()
+        low = high = 0
+        for expr, factor in terms:
+            interval = bounds(expr, known)
+            if interval is None:
+                return False
+            ends = (interval[0] * factor, (interval[1] - 1) * factor)
+            low, high = low + min(ends), high + max(ends)
+        return low >= 0 and high < size
+
+    def condition(self, split: tuple[Terms, int], predicate: str) -> str:
+        """`terms + constant <predicate> 0` as a scalar, in the scope of the terms."""
+        terms, constant = split
+        depth = max((self.depth(expr) for expr in terms), default=0)
+        scope = self.scope(depth)
+        key = ("condition", tuple(self.by_depth(terms)), constant, predicate)
+        if key not in scope.memo:
+            value, _ = self.value((terms, 0))
+            name = self.writer.name("c")
+            scope.prologue.append(f"  {name} = icmp {predicate} i64 {value}, {-constant}")
+            self.conditions[name] = depth
+            scope.memo[key] = name
+        return scope.memo[key]
+
+    def conjunction(self, first: str, second: str) -> str:
+        """Both of two scalar conditions."""
+        depth = max(self.conditions[first], self.conditions[second])
+        scope = self.scope(depth)
+        key = ("and", first, second)
+        if key not in scope.memo:
+            name = self.writer.name("c")
+            scope.prologue.append(f"  {name} = and i1 {first}, {second}")
+            self.conditions[name] = depth
+            scope.memo[key] = name
+        return scope.memo[key]
 
 
 def split_constant(expr: AffineExpr) -> tuple[Terms, int]:
@@ -188,8 +283,7 @@ def place(
 ) -> list[AffineExpr]:
     """Expressions over an op's own dimensions (loop variables, tile axes) for one register.
 
-    Args:
-        labels: name of each tile axis, and whether it is the lanes axis.
+    `labels` holds the name of each tile axis, and whether it is the lanes axis.
     """
     axes = dict(position.axes)
     dims = list(loop_dims)
@@ -202,8 +296,6 @@ def place(
 
 
 def _symbols(expr: AffineExpr) -> list[AffineExpr]:
-    from ...core.affine import sym
-
     return [sym(i) for i in range(max(used(expr)[1], default=-1) + 1)]
 
 

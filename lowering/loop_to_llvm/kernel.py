@@ -65,7 +65,8 @@ def split_phases(kernel: KernelOp) -> list[list[Operation]]:
     phases: list[list[Operation]] = [[]]
     for op in kernel.body.block.ops:
         if isinstance(op, ForOp) and op.kind.data == "parallel":
-            phases += [[op], []]
+            phases.append([op])
+            phases.append([])
         else:
             phases[-1].append(op)
     return [phase for phase in phases if any(has_effect(op) for op in phase)]
@@ -144,7 +145,8 @@ def _emit_phase(
     offsets: dict[SSAValue, int],
 ) -> int:
     """Write one phase; how many iterations it has to share."""
-    buffers = {arg: f"%arg{i}" for i, arg in enumerate(kernel.body.block.args)}
+    buffers: dict[SSAValue, str] = {}
+    buffers |= {arg: f"%arg{i}" for i, arg in enumerate(kernel.body.block.args)}
     buffers |= {op.results[0]: f"%tmp{i}" for i, op in enumerate(temporaries)}
     for value, offset in offsets.items():
         text = f"getelementptr inbounds i8, ptr %scratch, i64 {offset}"

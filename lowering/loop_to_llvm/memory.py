@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from math import prod
 
 from xdsl.ir import SSAValue
-from xdsl.ir.affine import AffineExpr
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineExpr,
+    AffineSymExpr,
+)
 
-from ...core.affine import dim, linear_terms, simplify, substitute
+from ...core.affine import dim, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
 from .indices import LANE, Indices, Position, lane_stride, place, split_constant
 from .text import (
@@ -36,6 +42,7 @@ class Access:
     Attributes:
         offset: elements from the start of the buffer; symbols are opaque indices.
         pointer: LLVM name of the buffer.
+        bytes, size: of one element, of the whole buffer.
     """
 
     indices: Indices
@@ -44,6 +51,7 @@ class Access:
     labels: list[tuple[str, bool]]
     pointer: str
     bytes: int
+    size: int
 
     @staticmethod
     def of(op: LoadOp | StoreOp, tile: TileType, indices: Indices, pointer: str) -> Access:
@@ -62,6 +70,7 @@ class Access:
             [(axis.label, axis.is_lanes) for axis in tile.axes],
             pointer,
             element_bytes(buffer.element_type),
+            buffer.num_elements * element_bytes(buffer.element_type),
         )
 
     def at(self, position: Position) -> AffineExpr:
@@ -87,41 +96,38 @@ class Memory:
         self.indices = indices
         self.index = index
 
-    def address(self, access: Access, expr: AffineExpr, opaque: Sequence[str]) -> str:
-        """A pointer to the element at `expr` (no lanes in it)."""
-        terms = linear_terms(expr)
-        pointer = access.pointer
-        rest = {}
-        dynamic = []
-        for term, factor in terms.items():
-            has_symbol = term is not None and any(s in str(term) for s in self._names(opaque))
-            (dynamic.append((term, factor)) if has_symbol else rest.update({term: factor}))
-        constant = rest.pop(None, 0)
-        static = {t: f * access.bytes for t, f in rest.items() if t is not None}
+    def address(
+        self, access: Access, expr: AffineExpr, opaque: Sequence[str], guard: str | None = None
+    ) -> str:
+        """A pointer to the element at `expr` (no lanes in it); any element where `guard` fails."""
+        terms, constant = split_constant(expr)
+        dynamic = {term: factor for term, factor in terms.items() if used(term)[1]}
+        static = {t: f * access.bytes for t, f in terms.items() if t not in dynamic}
         if not dynamic:
-            return self.indices.pointer(pointer, static, constant * access.bytes)
-        pointer = self.indices.pointer(pointer, static, 0)
-        total: str | None = str(constant) if constant else None
-        for term, factor in dynamic:
-            assert term is not None
+            size = access.size if guard in self.indices.conditions else 0
+            if guard is None or size:
+                return self.indices.pointer(
+                    access.pointer, static, constant * access.bytes, guard, size
+                )
+        pointer = self.indices.pointer(access.pointer, static, constant * access.bytes)
+        if dynamic:
+            offset = self.writer.define(f"mul i64 {self._sum(dynamic, opaque)}, {access.bytes}")
+            pointer = self.writer.define(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+        if guard is None:
+            return pointer
+        return self.writer.define(f"select i1 {guard}, ptr {pointer}, ptr {access.pointer}")
+
+    def _sum(self, terms: dict[AffineExpr, int], opaque: Sequence[str]) -> str:
+        total: str | None = None
+        for term, factor in terms.items():
             value = self.opaque_value(term, opaque)
             scaled = value if factor == 1 else self.writer.define(f"mul i64 {value}, {factor}")
             total = scaled if total is None else self.writer.define(f"add i64 {total}, {scaled}")
-        offset = self.writer.define(f"mul i64 {total}, {access.bytes}")
-        return self.writer.define(f"getelementptr inbounds i8, ptr {pointer}, i64 {offset}")
-
-    def _names(self, opaque: Sequence[str]) -> list[str]:
-        return [f"s{i}" for i in range(len(opaque))]
+        assert total is not None
+        return total
 
     def opaque_value(self, term: AffineExpr, opaque: Sequence[str]) -> str:
-        """The value of an atom with opaque indices in it."""
-        from xdsl.ir.affine import (
-            AffineBinaryOpExpr,
-            AffineBinaryOpKind,
-            AffineConstantExpr,
-            AffineSymExpr,
-        )
-
+        """The value of an expression with opaque indices in it."""
         if isinstance(term, AffineSymExpr):
             return opaque[term.position]
         if isinstance(term, AffineConstantExpr):
@@ -130,10 +136,11 @@ class Memory:
             return self.indices.atom(term)
         lhs = self.opaque_value(term.lhs, opaque)
         rhs = self.opaque_value(term.rhs, opaque)
+        # Opaque indices are promised to be in range, so quotients are of numbers >= 0.
         ops = {
             AffineBinaryOpKind.Add: "add",
             AffineBinaryOpKind.Mul: "mul",
-            AffineBinaryOpKind.FloorDiv: "sdiv",  # opaque indices are promised to be in range
+            AffineBinaryOpKind.FloorDiv: "sdiv",
             AffineBinaryOpKind.Mod: "srem",
         }
         return self.writer.define(f"{ops[term.kind]} i64 {lhs}, {rhs}")
@@ -154,10 +161,10 @@ class Memory:
     def load(self, op: LoadOp, access: Access, position: Position, mask: str) -> str:
         """One register of a load. `mask` is "true", "false", an i1 or a vector of them."""
         element = buffer_type(op.source).element_type
-        fill = getattr(getattr(op.fill, "value", None), "data", 0)
+        fill: float | None = getattr(getattr(op.fill, "value", None), "data", None)
         scalar = scalar_type(element)
         if mask == "false":
-            return splat_literal(fill, scalar, position.width)
+            return splat_literal(fill or 0, scalar, position.width)
         expr = access.at(position)
         if position.width == 1:
             return self.scalar_load(access, expr, self.opaque(op, position), scalar, mask, fill)
@@ -173,7 +180,13 @@ class Memory:
         return self.gather(op, access, position, scalar, mask, fill)
 
     def gather(
-        self, op: LoadOp, access: Access, position: Position, scalar: str, mask: str, fill: float
+        self,
+        op: LoadOp,
+        access: Access,
+        position: Position,
+        scalar: str,
+        mask: str,
+        fill: float | None,
     ) -> str:
         """Lane by lane."""
         type_ = vector_type(scalar, position.width)
@@ -196,8 +209,8 @@ class Memory:
         return self.writer.define(f"extractelement <{width} x i1> {mask}, i32 {lane}")
 
     def is_scalar_mask(self, mask: str) -> bool:
-        """Whether a mask is one i1 for all lanes (its name says so)."""
-        return mask.startswith("%c")
+        """Whether a mask is one i1 for all lanes."""
+        return mask in self.indices.conditions
 
     def scalar_load(
         self,
@@ -206,23 +219,21 @@ class Memory:
         opaque: Sequence[str],
         scalar: str,
         mask: str,
-        fill: float,
+        fill: float | None,
     ) -> str:
-        """One element; where the mask is false the buffer's first is read instead and dropped."""
-        pointer = self.address(access, expr, opaque)
-        if mask != "true":
-            pointer = self.writer.define(f"select i1 {mask}, ptr {pointer}, ptr {access.pointer}")
+        """One element; where the mask is false it is `fill`, or another one without `fill`."""
+        pointer = self.address(access, expr, opaque, None if mask == "true" else mask)
         memory = "i8" if scalar == "i1" else scalar
         value = self.writer.define(f"load {memory}, ptr {pointer}, align {access.bytes}")
         if scalar == "i1":
             value = self.writer.define(f"icmp ne i8 {value}, 0")
-        if mask == "true":
+        if mask == "true" or fill is None:
             return value
         text = f"select i1 {mask}, {scalar} {value}, {scalar} {literal(fill, scalar)}"
         return self.writer.define(text)
 
     def vector_load(
-        self, pointer: str, scalar: str, width: int, mask: str, fill: float, align: int
+        self, pointer: str, scalar: str, width: int, mask: str, fill: float | None, align: int
     ) -> str:
         """Neighbouring elements."""
         memory = "i8" if scalar == "i1" else scalar
@@ -238,7 +249,7 @@ class Memory:
                     ("ptr", pointer),
                     ("i32", str(align)),
                     (f"<{width} x i1>", flags),
-                    (type_, splat_literal(fill, memory, width)),
+                    (type_, splat_literal(fill or 0, memory, width)),
                 ],
             )
         if scalar != "i1":

@@ -17,9 +17,10 @@ from xdsl.dialects.builtin import (
     Float32Type,
     Float64Type,
     IndexType,
-    IntegerType,
 )
 from xdsl.ir import Attribute
+
+from ...core.irtypes import integer_width
 
 _FLOATS: dict[type[Attribute], tuple[str, int]] = {
     Float16Type: ("half", 2),
@@ -33,8 +34,8 @@ def scalar_type(element: Attribute) -> str:
     """LLVM's name of an element type in a register: `f32` -> `float`, `i1` -> `i1`."""
     if isinstance(element, IndexType):
         return "i64"
-    if isinstance(element, IntegerType):
-        return f"i{element.width.data}"
+    if (width := integer_width(element)) is not None:
+        return f"i{width}"
     return _FLOATS[type(element)][0]
 
 
@@ -42,8 +43,8 @@ def element_bytes(element: Attribute) -> int:
     """Bytes of one element in memory; a boolean takes one."""
     if isinstance(element, IndexType):
         return 8
-    if isinstance(element, IntegerType):
-        return (element.width.data + 7) // 8
+    if (width := integer_width(element)) is not None:
+        return (width + 7) // 8
     return _FLOATS[type(element)][1]
 
 
