@@ -22,16 +22,17 @@ from xdsl.utils.exceptions import (
 from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
 from ...core.errors import NncError, PassError
 from ...core.explain import Log, explaining
+from ...textir import parse, print_module
 from . import listing
 from .check import Check
 from .expectations import compare, expectations
 from .flags import Flags
 from .instruments import Instrument, PassFailure, PrintIR, Timing
-from .pipeline import Spec, Step, build, parse, render
+from .pipeline import Spec, Step, build, render
+from .pipeline import parse as parse_pipeline
 from .plugin import load_plugin
 from .registry import Registry, load
 from .sources import Part, parse_upstream, read_bytes, read_text, shown, split
-from .text import parse_module, print_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +120,7 @@ class Driver:
     @property
     def emit_spec(self) -> Spec:
         """What `-t` asks for."""
-        specs = parse(self.flags.emit)
+        specs = parse_pipeline(self.flags.emit)
         if len(specs) != 1:
             raise PassError(f"-t takes one target, got '{self.flags.emit}'")
         return specs[0]
@@ -200,7 +201,7 @@ class Driver:
         if format_ not in ("nn", "mlir"):
             return _read_model(format_, path)
         if format_ == "nn":
-            module = parse_module(part.padded, self.file, context, self.registry.syntax)
+            module = parse(part.padded, self.file, context)
         else:
             module = parse_upstream(part.padded, self.file, context)
         if path != "-" and "graph.weight" in part.text:
@@ -324,7 +325,7 @@ def check_roundtrip(module: ModuleOp, context: Context) -> None:
     """
     for generic in (False, True):
         once = print_module(module, generic=generic, locations=True)
-        again = parse_module(once, "<roundtrip>", context.clone(), ())
+        again = parse(once, "<roundtrip>", context.clone())
         twice = print_module(again, generic=generic, locations=True)
         if once != twice or not module.is_structurally_equivalent(again):
             form = "generic" if generic else "pretty"

@@ -5,7 +5,7 @@ The file is imported and asked for module-level lists, each optional:
     DIALECTS = [Toy]            # xdsl.ir.Dialect objects
     PASSES = [FoldToyPass]      # xdsl.passes.ModulePass classes
     TARGETS = [ToyTarget]       # xdsl.utils.target.Target classes
-    SYNTAX = "..."              # a grammar fragment (docs/text.md)
+    SYNTAX = [("toy.scale", 'VAL "by" INT TYPES', build, show)]   # textir/syntax.py
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from xdsl.utils.target import Target
 
 from ...core.catalog import Catalog, constant
 from ...core.errors import NncError
+from ...textir import register_syntax
 
 _T = TypeVar("_T")
 _LISTS = ("DIALECTS", "PASSES", "TARGETS", "SYNTAX")
@@ -38,7 +39,6 @@ class Plugin:
     dialects: Catalog
     passes: Catalog
     targets: Catalog
-    syntax: str | None
 
 
 def load_plugin(path: str) -> Plugin:
@@ -52,15 +52,13 @@ def load_plugin(path: str) -> Plugin:
             f"plug-in {path} defines none of {', '.join(_LISTS)}",
             hint="docs/tutorial.md shows a plug-in",
         )
-    syntax = getattr(module, "SYNTAX", None)
-    if syntax is not None and not isinstance(syntax, str):
-        raise NncError(f"SYNTAX of plug-in {path} is not a string")
+    for entry in _list(module, path, "SYNTAX"):
+        register_syntax(*entry)
     return Plugin(
         f"plug-in {path}",
         {one.name: constant(one) for one in _members(module, path, "DIALECTS", Dialect)},
         {one.name: constant(one) for one in _classes(module, path, "PASSES", ModulePass)},
         {one.name: constant(one) for one in _classes(module, path, "TARGETS", Target)},
-        syntax,
     )
 
 

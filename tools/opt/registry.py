@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import entry_points
@@ -42,8 +42,6 @@ class Registry:
     targets: Catalog
     ours: frozenset[str]
     """Names of passes that are not xDSL's own."""
-    syntax: list[str] = field(default_factory=list[str])
-    """Grammar fragments of plug-ins."""
 
     def context(self, *, allow_unregistered: bool = False) -> Context:
         """A fresh context; a dialect is imported when its first op is met."""
@@ -115,7 +113,6 @@ def load(plugins: Sequence[Plugin]) -> Registry:
             ],
         ),
         ours=frozenset(passes) - theirs.keys(),
-        syntax=[plugin.syntax for plugin in plugins if plugin.syntax],
     )
 
 
