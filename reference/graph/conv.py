@@ -69,7 +69,8 @@ def conv_transpose(op: ConvTransposeOp, x: Array, w: Array, b: Array | None) -> 
         spread = np.einsum("ngc...,gcm->ngm...", data, weights[(..., *position)])
         result[(..., *slices)] += spread
     cut = tuple(slice(low, low + extent) for low, extent in zip(begin, out, strict=True))
-    return _with_bias(result.reshape(batch, -1, *full)[(..., *cut)], b)
+    merged = result.reshape(batch, group * w.shape[1], *full)
+    return _with_bias(merged[(..., *cut)], b)
 
 
 def _with_bias(result: Array, b: Array | None) -> Array:
