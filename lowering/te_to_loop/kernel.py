@@ -11,6 +11,7 @@ from ...core.affine import dim
 from ...core.errors import PassError
 from ...dialects import loop, te
 from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
+from ...schedules.primitives.rewrite import normalize
 from .statement import convert_compute
 from .views import Step, View, buffer_of
 
@@ -62,6 +63,7 @@ class KernelConverter:
                 )
         self._copy_returned()
         self.kernel.body.block.add_ops([*self.allocs, *self.nests])
+        normalize(self.kernel)
         return self.kernel
 
     def _place(self, results: Sequence[SSAValue]) -> list[SSAValue]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, DenseArrayBase, StringAttr, i32
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.ir.affine import AffineExpr, AffineMap
+from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSymExpr
 
 from ...core.affine import Ranges, bounds, dim, simplify_map, substitute, sym, used
 from ...dialects.loop import (
@@ -19,7 +19,7 @@ from ...dialects.loop import (
     StmtOp,
     buffer_type,
 )
-from .space import axis_ranges, iv_ranges, loop_of, loop_range, loops_around, through_bind
+from .space import axis_ranges, iv_ranges, loop_of, loop_range, through_bind
 
 MapEdit = Callable[[AffineMap, int], AffineMap]
 """From a map and the number of its opaque symbols to a new map."""
@@ -128,8 +128,8 @@ def set_bounds(loop: ForOp, lower: Bound, upper: Bound) -> None:
 def normalize(op: Operation) -> None:
     """Bring every statement inside `op` to normal form.
 
-    Maps are simplified with what is known of the loops; the ivs are those that occur, outermost
-    first; a read that cannot leave its buffer has no fill value.
+    Maps are simplified with what is known of the loops; the ivs are those that occur, in the order
+    of the text; a read that cannot leave its buffer has no fill value.
     """
     for stmt in op.walk():
         if isinstance(stmt, StmtOp):
@@ -173,21 +173,24 @@ def dimension_inside(stmt: StmtOp, read: ReadOp, expr: AffineExpr, extent: int) 
 
 
 def _order_ivs(stmt: StmtOp) -> None:
-    needed: set[int] = set()
-    for expr in stmt.bind.data.results:
-        needed |= used(expr)[0]
+    """Keep the ivs that occur, in the order in which the text names them first."""
+    order: dict[int, None] = {}
 
     def collect(map_: AffineMap, num_opaque: int) -> AffineMap:
         for expr in map_.results:
-            needed.update(p - num_opaque for p in used(expr)[1] if p >= num_opaque)
+            for node in expr.dfs():
+                if isinstance(node, AffineSymExpr) and node.position >= num_opaque:
+                    order.setdefault(node.position - num_opaque)
         return map_
 
+    for expr in stmt.bind.data.results:
+        for node in expr.dfs():
+            if isinstance(node, AffineDimExpr):
+                order.setdefault(node.position)
     edit_maps(stmt, collect)
-    ivs = list(stmt.ivs)
-    depth = {loop.variable: i for i, loop in enumerate(loops_around(stmt))}
-    kept = sorted(needed, key=lambda position: depth[ivs[position]])
+    ivs, kept = list(stmt.ivs), list(order)
     if kept != list(range(len(ivs))):
-        old = [dim(kept.index(i)) if i in kept else dim(0) for i in range(len(ivs))]
+        old = [dim(kept.index(i)) if i in order else dim(0) for i in range(len(ivs))]
         set_ivs(stmt, [ivs[i] for i in kept], old)
 
 
