@@ -200,6 +200,23 @@ def equal(lhs: Dim, rhs: Dim) -> bool | None:
     return False if (low is not None and low > 0) or (high is not None and high < 0) else None
 
 
+def is_clamp_of(dim: Dim, other: Dim) -> bool:
+    """Whether `dim` is `min(other, c, ...)` of positive numbers c: 1 or `other` means `other`.
+
+    >>> n = symbol("n")
+    >>> is_clamp_of(minimum(n, 512), n)
+    True
+    """
+    if isinstance(dim, int) or len(dim.terms) != 1 or dim.terms[0][1] != 1:
+        return False
+    atoms = dim.terms[0][0]
+    if len(atoms) != 1 or not isinstance(atoms[0], Opaque) or atoms[0].kind != "min":
+        return False
+    others = [arg for arg in atoms[0].args if arg != other]
+    positive = all(isinstance(arg, int) and arg > 0 for arg in others)
+    return positive and len(others) < len(atoms[0].args)
+
+
 def symbols(dim: Dim) -> frozenset[str]:
     """Names of the symbols in `dim`."""
     found: set[str] = set()

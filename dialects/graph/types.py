@@ -29,7 +29,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ...core.errors import ModelError, NncError
 from ...core.irtypes import int_attr, parse_parameters, tensor_element, tensor_shape
-from ...core.symbolic import Dim, Expr, bounds, equal
+from ...core.symbolic import Dim, Expr, bounds, equal, is_clamp_of
 from ...core.symbolic_text import parse_dim
 
 if TYPE_CHECKING:
@@ -244,6 +244,9 @@ def broadcast_dim(lhs: MaybeDim, rhs: MaybeDim) -> MaybeDim:
         return lhs
     if isinstance(lhs, int) and isinstance(rhs, int):
         raise ModelError(f"extents {lhs} and {rhs} do not broadcast")
+    for known, other in ((lhs, rhs), (rhs, lhs)):
+        if known is not None and other is not None and is_clamp_of(other, known):
+            return known  # a table of fixed length cut to the other's length
     for known in (lhs, rhs):  # the other is this or 1
         if known is not None and (known == 0 or (bounds(known)[0] or 0) > 1):
             return known
