@@ -23,6 +23,9 @@ _REDUCTIONS = (
     "ReduceSumSquare",
 )
 
+ALWAYS = 1 << 30
+"""For a step that looks at nodes of every opset."""
+
 STEPS: dict[str, tuple[Step, ...]] = {
     **dict.fromkeys(_BROADCASTING, (Step(7, broadcast.aligned),)),
     **dict.fromkeys(_REDUCTIONS, (Step(18, inputs.axes),)),
@@ -45,6 +48,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
         Step(7, normalization.only_inference),
         Step(10, inputs.dropout_mask),
         Step(12, inputs.dropout_ratio),
+        Step(ALWAYS, normalization.constant_inference),
     ),
     "Gemm": (Step(7, dropping("broadcast")),),
     "GridSample": (Step(20, legacy.grid_modes),),
@@ -67,7 +71,7 @@ STEPS: dict[str, tuple[Step, ...]] = {
     "Upsample": (
         Step(7, resize.upsample_factors),
         Step(9, resize.upsample_scales),
-        Step(10, resize.upsample),
+        Step(11, resize.upsample),
     ),
 }
 

@@ -43,6 +43,21 @@ def only_inference(node: Node, _: Values) -> list[Node]:
     return [node.without("is_test")]
 
 
+def constant_inference(node: Node, values: Values) -> list[Node]:
+    """Dropout-12: `training_mode` must be known to be false; elements are dropped at random else.
+
+    Raises: UnsupportedError: it is true, or known only at run time.
+    """
+    mode = values.constant(node.input(2)) if node.input(2) else np.array(False)
+    if mode is None or mode.any():
+        raise UnsupportedError(
+            "Dropout in training mode is random, and not supported",
+            where=node.where,
+            hint=None if mode is not None else "make training_mode a constant",
+        )
+    return [node]
+
+
 def batch_norm_outputs(node: Node, _: Values) -> list[Node]:
     """BatchNormalization-9: more than one output means training."""
     if any(node.outputs[1:]):

@@ -23,21 +23,21 @@ def upsample_scales(node: Node, values: Values) -> list[Node]:
 
 
 def upsample(node: Node, _: Values) -> list[Node]:
-    """Upsample-9 -> Resize-10: the same meaning."""
-    return [node.evolve(op_type="Resize")]
+    """Upsample-9 -> Resize-11: x_in = floor(x_out / scale), as it never shrinks."""
+    return [_resize_11(node, "floor").evolve(op_type="Resize")]
 
 
 def resize_10(node: Node, values: Values) -> list[Node]:
     """Resize-10: x_in = x_out / scale; nearest rounds up where it shrinks, else down."""
     scales = values.constant(node.input(1))
     mode = node.text("mode", "nearest")
-    rounding = "floor" if mode != "nearest" else _rounding(node, scales)
-    inputs = (node.input(0), "", node.input(1))
-    return [
-        node.evolve(inputs=inputs).having(
-            mode=mode, coordinate_transformation_mode="asymmetric", nearest_mode=rounding
-        )
-    ]
+    return [_resize_11(node, "floor" if mode != "nearest" else _rounding(node, scales))]
+
+
+def _resize_11(node: Node, rounding: str) -> Node:
+    """The node with the inputs of Resize-11, and its old meaning of coordinates."""
+    modes = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": rounding}
+    return node.evolve(inputs=(node.input(0), "", node.input(1))).having(**modes)
 
 
 def _rounding(node: Node, scales: Array | None) -> str:
