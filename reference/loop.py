@@ -27,6 +27,10 @@ from .steps import MAX_STEPS, OPERATION_STEPS, check_budget
 from .tiles import TILE_OPS, condition
 
 
+TILE_STEPS = 20 * OPERATION_STEPS
+"""What one tile op costs: some twenty NumPy calls."""
+
+
 @dataclass
 class State:
     """What is known while a kernel runs."""
@@ -129,7 +133,7 @@ def _steps(block: Block, known: dict[SSAValue, Range]) -> int:
         elif isinstance(op, loop.IfOp):
             total += max(_steps(region.block, known) for region in op.regions)
         else:
-            total += OPERATION_STEPS
+            total += TILE_STEPS
     return total
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from xdsl.ir import Operation, SSAValue
@@ -35,12 +36,13 @@ def shape_of(type_: TileType) -> tuple[int, ...]:
     return tuple(axis.extent for axis in type_.axes)
 
 
-def _positions(type_: TileType) -> list[Array]:
+@lru_cache(maxsize=1024)
+def _positions(type_: TileType) -> tuple[Array, ...]:
     rank = len(type_.axes)
-    return [
+    return tuple(
         np.arange(axis.extent).reshape([-1 if d == at else 1 for d in range(rank)])
         for at, axis in enumerate(type_.axes)
-    ]
+    )
 
 
 def condition(set_: AffineSet, dims: Sequence[Array]) -> Array:
@@ -135,6 +137,11 @@ def _contract(op: Operation, memory: Memories, values: Values) -> None:
     ]
     acc = values[op.acc]
     wide = np.float64 if acc.dtype.kind not in "iub" else acc.dtype
+    if not summed and not any(map(_is_table, operands)):
+        lhs, rhs = (aligned(v, values, labels).astype(wide) for v in operands)
+        with np.errstate(all="ignore"):
+            values[op.res] = (acc.astype(wide) + lhs * rhs).astype(acc.dtype)
+        return
     lead = [*summed, *labels]
     lhs, rhs = (aligned(v, values, lead).astype(wide) for v in operands)
     count = np.broadcast_shapes(lhs.shape[: len(summed)], rhs.shape[: len(summed)])
