@@ -26,7 +26,6 @@ from .scalar import Array
 from .steps import MAX_STEPS, OPERATION_STEPS, check_budget
 from .tiles import TILE_OPS, condition
 
-
 TILE_STEPS = 20 * OPERATION_STEPS
 """What one tile op costs: some twenty NumPy calls."""
 
