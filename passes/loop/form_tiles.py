@@ -61,7 +61,10 @@ from .tile_space import MARKED, LoopSpace, Statement
 
 @dataclass
 class Part:
-    """What one or several statements accumulate in tiles of the same axes."""
+    """What one or several statements accumulate in the same tiles.
+
+    The clones of a partition have tile axes of their own names; `axes` are the first one's.
+    """
 
     statements: list[Statement]
     axes: list[int]
@@ -95,10 +98,10 @@ class Accumulation:
         """The compute's symbol."""
         return self.first.op.sym_name.data
 
-    def add(self, statement: Statement, axes: list[int]) -> None:
+    def add(self, statement: Statement, axes: list[int], space: LoopSpace) -> None:
         """One more statement."""
         for part in self.parts:
-            if part.axes == axes:
+            if space.alike(part.axes, axes):
                 part.statements.append(statement)
                 return
         self.parts.append(Part([statement], axes))
@@ -162,7 +165,7 @@ class TileFormer:
             if group is None:
                 group = Accumulation(root)
                 groups.append(group)
-            group.add(statement, self.accumulator_axes(statement))
+            group.add(statement, self.accumulator_axes(statement), self.space)
             self.accumulations[op] = group
 
     def _chain_root(self, statement: Statement) -> Operation:
@@ -260,14 +263,19 @@ class TileFormer:
     def close(self, group: Accumulation) -> None:
         """After the root: combine lanes and parts, write the result."""
         total: list[SSAValue] | None = None
+        first_lanes = self.reduced_lanes(group.first)
+        first_axes = [n for n in group.parts[0].axes if n not in first_lanes]
         for part in group.parts:
             statement = part.first
             self.location = statement.op.location
             lanes = self.reduced_lanes(statement)
+            held = [n for n in part.axes if n not in lanes]
+            start = None if total is None else self.writer.relabel_all(total, first_axes, held)
             if lanes:
-                total = self.combine_lanes(statement, part.values, total, lanes[0])
+                total = self.combine_lanes(statement, part.values, start, lanes[0])
             else:
-                total = part.values if total is None else self.fold(statement, total, part.values)
+                total = part.values if start is None else self.fold(statement, start, part.values)
+            total = self.writer.relabel_all(total, held, first_axes)
         assert total is not None
         statement = group.first
         for index, value in enumerate(total):
@@ -494,10 +502,13 @@ class TileFormer:
         reduce_guards = [g for g in masks.guards if used(g)[0] & statement.reduce_numbers]
         mask = self.writer.mask(reduce_guards)
         part = group.part_of(statement)
+        own = self.accumulator_axes(statement)
+        accs = self.writer.relabel_all(part.values, part.axes, own)
         if op.combiner is not None and len(op.combiner) == 1:
             product = self.product(statement, masks, mask)
             if product is not None and op.combiner.data[0].data == "sum":
-                part.values = [self.writer.add(ContractOp(*product, part.values[0]))]
+                accs = [self.writer.add(ContractOp(*product, accs[0]))]
+                part.values = self.writer.relabel_all(accs, own, part.axes)
                 return
         values = self.writer.body(statement, op.body.block, masks)
         elements = self.elements(statement)
@@ -509,7 +520,8 @@ class TileFormer:
                 )
                 for value, rest, element in zip(values, neutral, elements, strict=True)
             ]
-        part.values = self.combined(statement, values, part.values)
+        accs = self.combined(statement, values, accs)
+        part.values = self.writer.relabel_all(accs, own, part.axes)
 
     def combined(
         self, statement: Statement, values: list[SSAValue], accs: list[SSAValue]

@@ -159,6 +159,18 @@ class TileWriter:
         map_ = AffineMap(len(want), 0, tuple(dim(position[n]) for n in have))
         return self.add(PickOp(value, map_, self.tile(want, tile_type(value).element_type)))
 
+    def relabel_all(
+        self, values: Sequence[SSAValue], have: Sequence[int], want: Sequence[int]
+    ) -> list[SSAValue]:
+        """Tiles with the axes `want` in the places of `have`."""
+        if list(have) == list(want):
+            return list(values)
+        identity = AffineMap.identity(len(have))
+        return [
+            self.add(PickOp(value, identity, self.tile(want, tile_type(value).element_type)))
+            for value in values
+        ]
+
     # Statements.
 
     def body(self, statement: Statement, block: Block, masks: Masks) -> list[SSAValue]:

@@ -121,6 +121,13 @@ class LoopSpace:
         """Tile axes in the order of a tile type: outer loops first, lanes last."""
         return sorted(set(numbers), key=lambda n: (self.axes[n].is_lanes, n))
 
+    def alike(self, first: Sequence[int], second: Sequence[int]) -> bool:
+        """Whether two lists of tile axes have the same sizes and places."""
+        shapes = [
+            [(self.axes[n].extent, self.axes[n].is_lanes) for n in ns] for ns in (first, second)
+        ]
+        return shapes[0] == shapes[1]
+
     def loop_numbers(self, exprs: Iterable[AffineExpr]) -> list[int]:
         """Numbers of the serial loops that the expressions use."""
         return sorted({n for expr in exprs for n in used(expr)[0] if n not in self.axes})
