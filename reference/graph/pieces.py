@@ -64,6 +64,8 @@ def pad(
     op: ops.PadOp, data: Array, pads: Array, constant_value: Array | None, axes: Array | None
 ) -> Array:
     """First what is cut off, then what is added."""
+    if data.ndim == 0:
+        return data
     along = range(data.ndim) if axes is None else [axis % data.ndim for axis in whole(axes)]
     amounts = whole(pads)
     begin, end = [0] * data.ndim, [0] * data.ndim
