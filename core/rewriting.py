@@ -255,13 +255,21 @@ class _Driver:
         if self.folder is not None and _is_foldable(type(op)) and self._fold(op, rw):
             return "fold"
         log = listener()
+        operands = tuple(op.operands)
         for pattern in self.patterns.of(type(op)):
             if log is not None:
                 log.rule = pattern.name
             pattern.rewrite(op, rw)
             if rw.has_done_action:
+                self._revisit_producers(operands)
                 return pattern.name
         return None
+
+    def _revisit_producers(self, operands: Sequence[SSAValue]) -> None:
+        """What `op` read before it was changed in place may be dead now."""
+        for operand in operands:
+            if isinstance(operand.owner, Operation) and operand.owner.parent is not None:
+                self.worklist.push(operand.owner)
 
     def _fold(self, op: Operation, rw: Rewriter) -> bool:
         assert self.folder is not None

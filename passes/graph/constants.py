@@ -6,10 +6,11 @@ from math import copysign
 from typing import TYPE_CHECKING, Any
 
 from xdsl.ir import Operation, SSAValue
+from xdsl.rewriter import Rewriter as XdslRewriter
 
 from ...core.dtypes import numpy_dtype
 from ...core.explain import why_not
-from ...dialects.graph.base import ConstantOp, constant_value
+from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
 from ...dialects.graph.types import Dims, dims, element
 
 if TYPE_CHECKING:
@@ -75,6 +76,15 @@ def forward(rw: Rewriter, op: Operation, value: SSAValue) -> None:
         rw.replace(op, [], [value])
     else:
         why_not(op, f"its operand is {value.type}; infer-shapes makes the types equal")
+
+
+def typed_like(new: GraphOp, old: Operation) -> GraphOp:
+    """`new`, whose result gets the type of that of `old`: both are the same value.
+
+    Inference may find more (an extent that only a constant knows); users rely on the old type.
+    """
+    XdslRewriter.replace_value_with_new_type(new.results[0], old.results[0].type)
+    return new
 
 
 def is_static(value: SSAValue) -> bool:

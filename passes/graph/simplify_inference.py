@@ -34,7 +34,7 @@ from ...dialects.graph.pieces import PadOp
 from ...dialects.graph.types import dims
 from ...dialects.graph.values import integers
 from .canonicalize.movement import DropoutAtInference
-from .constants import is_splat, make_constant
+from .constants import is_splat, make_constant, typed_like
 from .linear_weights import (
     Linear,
     as_linear,
@@ -85,7 +85,7 @@ class BatchNormAsScaleAndShift(Pattern[BatchNormalizationOp]):
         dtype = found[0].dtype
         product = MulOp.of(op.x, make_constant(rw, factor.astype(dtype).reshape(column)))
         total = AddOp.of(product.res, make_constant(rw, shift.astype(dtype).reshape(column)))
-        rw.replace(op, [product, total])
+        rw.replace(op, [product, typed_like(total, op)])
 
 
 def scale_of(op: Scale, like: SSAValue, axis: int, channels: int) -> Array | None:
@@ -164,7 +164,7 @@ class ScaleBehindShift(Pattern[Scale]):
             column = (-1, *(1,) * (len(dims(op.res.type) or ()) - 1 - axis)) if axis > 0 else (-1,)
             b = make_constant(rw, (addend * factor).astype(now.dtype).reshape(column))
             total = AddOp.of(new.results[0], b)
-            rw.replace(op, [new, total], origins=[linear, shift])
+            rw.replace(op, [new, typed_like(total, op)], origins=[linear, shift])
 
 
 class ScaleBeforeConv(Pattern[ConvOp]):

@@ -45,7 +45,7 @@ from ....dialects.graph.elementwise import (
     UnaryOp,
 )
 from ....dialects.graph.types import dims, element
-from ..constants import forward, is_splat, make_constant, scalar_like, splat
+from ..constants import forward, is_splat, make_constant, scalar_like, splat, typed_like
 
 
 class Identity(Pattern[IdentityOp]):
@@ -83,7 +83,7 @@ class AbsOfNeg(Pattern[AbsOp]):
 
     def rewrite(self, op: AbsOp, rw: Rewriter) -> None:
         if isinstance(op.x.owner, NegOp):
-            rw.replace(op, AbsOp.of(op.x.owner.x))
+            rw.replace(op, typed_like(AbsOp.of(op.x.owner.x), op))
 
 
 class IntegerRounding(Pattern[CeilOp | FloorOp | RoundOp]):
@@ -126,7 +126,7 @@ class CastOfWidening(Pattern[CastOp]):
         if element(inner.x.type) == op.to:
             forward(rw, op, inner.x)
         else:
-            rw.replace(op, CastOp.of(inner.x, to=op.to))
+            rw.replace(op, typed_like(CastOp.of(inner.x, to=op.to), op))
 
 
 class CastLikeKnown(Pattern[CastLikeOp]):
@@ -182,7 +182,7 @@ class Square(Pattern[PowOp]):
 
     def rewrite(self, op: PowOp, rw: Rewriter) -> None:
         if keeps_shape(op) and is_splat(op.b, 2):
-            rw.replace(op, MulOp.of(op.a, op.a))
+            rw.replace(op, typed_like(MulOp.of(op.a, op.a), op))
 
 
 class DivisionByConstant(Pattern[DivOp]):
@@ -206,7 +206,7 @@ class DivisionByConstant(Pattern[DivOp]):
         if not np.finfo(np.float16).tiny <= abs(inverse) < np.inf:
             return
         if self.fast or abs(frexp(inverse)[0]) == 0.5:
-            rw.replace(op, MulOp.of(op.a, scalar_like(rw, op.a, inverse)))
+            rw.replace(op, typed_like(MulOp.of(op.a, scalar_like(rw, op.a, inverse)), op))
 
 
 class SplatToScalar(Pattern[BinaryOp]):
@@ -233,7 +233,7 @@ class RepeatedExtremum(Pattern[MaxOp | MinOp]):
     def rewrite(self, op: MaxOp | MinOp, rw: Rewriter) -> None:
         distinct = list(dict.fromkeys(op.inputs))
         if len(distinct) < len(op.inputs):
-            rw.replace(op, type(op).of(*distinct))
+            rw.replace(op, typed_like(type(op).of(*distinct), op))
 
 
 class OnlyOperand(Pattern[VariadicOp]):
@@ -249,7 +249,7 @@ class SumOfTwo(Pattern[SumOp]):
 
     def rewrite(self, op: SumOp, rw: Rewriter) -> None:
         if len(op.inputs) == 2:
-            rw.replace(op, AddOp.of(*op.inputs))
+            rw.replace(op, typed_like(AddOp.of(*op.inputs), op))
 
 
 class WhereOfSame(Pattern[WhereOp]):
@@ -265,7 +265,7 @@ class WhereOfNot(Pattern[WhereOp]):
 
     def rewrite(self, op: WhereOp, rw: Rewriter) -> None:
         if isinstance(inner := op.condition.owner, NotOp):
-            rw.replace(op, WhereOp.of(inner.x, op.y, op.x))
+            rw.replace(op, typed_like(WhereOp.of(inner.x, op.y, op.x), op))
 
 
 class WhereOfConstant(Pattern[WhereOp]):
@@ -292,7 +292,7 @@ class ClipAtZero(Pattern[ClipOp]):
 
     def rewrite(self, op: ClipOp, rw: Rewriter) -> None:
         if op.max is None and is_splat(op.min, 0) and element(op.x.type) in ReluOp.ACCEPTS:
-            rw.replace(op, ReluOp.of(op.x))
+            rw.replace(op, typed_like(ReluOp.of(op.x), op))
 
 
 class PReluOfOneSlope(Pattern[PReluOp]):
@@ -301,7 +301,7 @@ class PReluOfOneSlope(Pattern[PReluOp]):
     def rewrite(self, op: PReluOp, rw: Rewriter) -> None:
         slope = splat(op.b)
         if slope is not None and slope.dtype.name == "float32":
-            rw.replace(op, LeakyReluOp.of(op.a, alpha=float(slope)))
+            rw.replace(op, typed_like(LeakyReluOp.of(op.a, alpha=float(slope)), op))
 
 
 def patterns(fast: bool) -> list[Pattern[Any]]:

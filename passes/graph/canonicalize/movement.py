@@ -31,7 +31,7 @@ from ....dialects.graph.reduce import (
 )
 from ....dialects.graph.types import Dims, broadcast, dims, is_known
 from ....dialects.graph.values import extents
-from ..constants import forward, make_constant
+from ..constants import forward, make_constant, typed_like
 
 if TYPE_CHECKING:
     pass
@@ -124,7 +124,8 @@ class TransposeOfTranspose(Pattern[TransposeOp]):
         if not isinstance(inner, TransposeOp) or extents_ is None:
             return
         first, second = inner.permutation(len(extents_)), op.permutation(len(extents_))
-        rw.replace(op, TransposeOp.of(inner.data, perm=[first[i] for i in second]))
+        new = TransposeOp.of(inner.data, perm=[first[i] for i in second])
+        rw.replace(op, typed_like(new, op))
 
 
 class TransposeInPlace(Pattern[TransposeOp]):
