@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
 
+from ..dialects.sched import ScheduleOp
+from ..dialects.te import KernelOp
 from ..lowering.llvm_to_object import assembly
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.program import plan_program
@@ -32,6 +34,22 @@ def emit_te(module: ModuleOp, options: Options, timings: Timings) -> str:
     """Main and the te.kernels that it calls."""
     emit_graph(module, options, timings)
     lower_to_te(module, timings)
+    return _text(module)
+
+
+def emit_sched(module: ModuleOp, options: Options, timings: Timings) -> str:
+    """As `emit_te`, with the schedule of every kernel after it."""
+    emit_te(module, options, timings)
+    with KernelCompiler(options, timings, make_objects=False) as compiler:
+        compiler.add_all(module)
+    ops = list(module.ops)
+    given = {op.kernel.string_value() for op in ops if isinstance(op, ScheduleOp)}
+    for kernel in ops:
+        if isinstance(kernel, KernelOp) and kernel.sym_name.data not in given:
+            name = kernel.sym_name.data
+            schedule = compiler.kernels.schedules[compiler.kernels.symbols[name]].clone()
+            schedule.kernel = SymbolRefAttr(name)
+            module.body.block.insert_op_after(schedule, kernel)
     return _text(module)
 
 
@@ -82,6 +100,7 @@ def emit_obj(module: ModuleOp, options: Options, timings: Timings) -> bytes:
 LEVELS: dict[str, Callable[[ModuleOp, Options, Timings], str | bytes]] = {
     "graph": emit_graph,
     "te": emit_te,
+    "sched": emit_sched,
     "loop": emit_loop,
     "llvm": emit_llvm,
     "asm": emit_asm,

@@ -39,6 +39,7 @@ class Kernels:
 
     Attributes:
         code: what a call needs to know, by the kernel's symbol.
+        symbols: the kernel's symbol in the object code, which equal kernels share.
         lowered: the loop.kernel in tile form, by its symbol in the object code.
         schedules: what was done to it, by its symbol in the object code.
         emitted: LLVM IR of each distinct kernel, by its symbol in the object code.
@@ -46,6 +47,7 @@ class Kernels:
     """
 
     code: dict[str, KernelCode] = field(default_factory=dict[str, KernelCode])
+    symbols: dict[str, str] = field(default_factory=dict[str, str])
     lowered: dict[str, KernelOp] = field(default_factory=dict[str, KernelOp])
     schedules: dict[str, sched.ScheduleOp] = field(default_factory=dict[str, sched.ScheduleOp])
     emitted: dict[str, EmittedKernel] = field(default_factory=dict[str, EmittedKernel])
@@ -105,6 +107,7 @@ class KernelCompiler:
         self.kernels = Kernels()
         self._keys = KernelKeys()
         self._known: dict[str, KernelCode] = {}
+        self._symbols: dict[str, str] = {}
         self._waiting: list[EmittedKernel] = []
         self._llvm = ThreadPoolExecutor(1, "nnc-llvm")
 
@@ -120,7 +123,7 @@ class KernelCompiler:
             key = self._keys.key(kernel, schedule)
         name = kernel.sym_name.data
         if key not in self._known:
-            symbol = f"{name}.{key[:12]}"
+            symbol = self._symbols[key] = f"{name}.{key[:12]}"
             lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
             with self.timings.stage("emit"):
                 emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
@@ -132,6 +135,7 @@ class KernelCompiler:
             if len(self._waiting) == MODULE_KERNELS:
                 self.flush()
         self.kernels.code[name] = self._known[key]
+        self.kernels.symbols[name] = self._symbols[key]
 
     def add_all(self, module: ModuleOp) -> None:
         """Compile every te.kernel of a module, each with its schedule if it has one."""

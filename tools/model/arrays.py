@@ -12,12 +12,13 @@ import numpy as np
 from ...compiler.signature import Signature
 from ...core.errors import InputError
 from ...runtime.arrays import Array
+from ...runtime.inputs import check_names
 
 
 def read_inputs(files: Sequence[str], signatures: Sequence[Signature]) -> dict[str, Array]:
     """Arrays by input name from `name=file.npy`, `file.npz`, or `file.npy` for a single input.
 
-    Raises: InputError: a file that cannot be read.
+    Raises: InputError: a file that cannot be read, or a name that no input has.
     """
     arrays: dict[str, Array] = {}
     for text in files:
@@ -32,6 +33,8 @@ def read_inputs(files: Sequence[str], signatures: Sequence[Signature]) -> dict[s
         else:
             names = ", ".join(signature.name for signature in signatures)
             raise InputError(f"which input is {path}?", hint=f"NAME={path}; inputs: {names}")
+    names = [signature.name for signature in signatures]
+    check_names({**dict.fromkeys(names), **arrays}, names)
     return arrays
 
 

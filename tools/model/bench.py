@@ -97,9 +97,9 @@ def run(flags: Flags) -> None:
         finally:
             for worker in workers:
                 worker.close()
-        Console().print(_report(flags, workers, threads))
+        Console(markup=False).print(_report(flags, workers, threads))
         if len(systems) > 1:
-            Console().print(_agreement(Path(folder), systems))
+            Console(markup=False).print(_agreement(Path(folder), systems))
 
 
 def _task(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
-LEVELS = ("graph", "te", "loop", "llvm", "asm", "obj")
+LEVELS = ("graph", "te", "sched", "loop", "llvm", "asm", "obj")
 
 
 class Flags(argparse.Namespace):
@@ -25,6 +26,7 @@ class Flags(argparse.Namespace):
     timing: bool
     debug: bool
     interpret: bool
+    schedules: bool
     emit: str
     against: str | None
     rounds: int
@@ -34,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors end with status 1, as all of nnc's do."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage()
+        self.print_usage(sys.stderr)
         self.exit(1, f"{self.prog}: error: {message}\n")
 
 
@@ -119,6 +121,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "inspect")
+    parser.add_argument("--schedules", action="store_true", help="print each kernel's schedule")
 
 
 def _add_compile(parser: argparse.ArgumentParser) -> None:

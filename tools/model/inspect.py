@@ -17,6 +17,7 @@ from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.te import CallOp
 from ...runtime.program import HostStep
+from ...textir import print_module
 from .flags import Flags
 
 
@@ -25,7 +26,7 @@ def run(flags: Flags) -> None:
     model = compile(
         flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
     )
-    console = Console()
+    console = Console(markup=False)
     console.print(_signatures("inputs", model.inputs), _signatures("outputs", model.outputs))
     console.print(_operators(model.module))
     console.print(_parameters(model.module))
@@ -35,6 +36,8 @@ def run(flags: Flags) -> None:
         console.print(f"kernels depend on the shapes: {names}")
         return
     console.print(_kernels(compiled))
+    if flags.schedules:
+        _schedules(console, compiled)
     _host_steps(console, compiled)
     console.print(_memory(compiled, model))
 
@@ -85,6 +88,11 @@ def _kernels(compiled: Compiled) -> Table:
             " | ".join(extents),
         )
     return table
+
+
+def _schedules(console: Console, compiled: Compiled) -> None:
+    for schedule in compiled.kernels.schedules.values():
+        console.print(print_module(ModuleOp([schedule.clone()])), highlight=False)
 
 
 def _host_steps(console: Console, compiled: Compiled) -> None:

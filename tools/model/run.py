@@ -35,7 +35,7 @@ def run(flags: Flags) -> None:
     elapsed = perf_counter() - start
     if flags.output is not None:
         write_outputs(flags.output, outputs)
-    Console().print(output_table(outputs))
+    Console(markup=False).print(output_table(outputs))
     print_timing(flags, model)
     print(f"{elapsed * 1e3:.3f} ms on {model.options.threads} threads", file=sys.stderr)
 
@@ -58,7 +58,7 @@ def print_timing(flags: Flags, model: Model) -> None:
         for name, seconds in model.timings.seconds.items():
             table.add_row(name, f"{seconds * 1e3:.1f}")
         table.add_row("total", f"{model.timings.total * 1e3:.1f}", style="bold")
-        Console(stderr=True).print(table)
+        Console(stderr=True, markup=False).print(table)
 
 
 def output_table(outputs: dict[str, Array]) -> Table:

@@ -1,0 +1,183 @@
+"""The `nnc` command line: what it prints, writes and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from nnc.tools.nnc import main
+
+W = np.random.default_rng(1).standard_normal((4, 3), np.float32)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """relu(x @ W) with an open batch, in the present directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "W"], ["p"], "product"),
+            helper.make_node("Relu", ["p"], ["y"], "activation"),
+        ],
+        "test",
+        [value("x", TensorProto.FLOAT, ["batch", 4])],
+        [value("y", TensorProto.FLOAT, ["batch", 3])],
+        [numpy_helper.from_array(W, "W")],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    proto = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    Path("m.onnx").write_bytes(proto.SerializeToString())
+    return "m.onnx"
+
+
+def write_input() -> np.ndarray:
+    x = np.arange(8, dtype=np.float32).reshape(2, 4) - 4
+    np.save("x.npy", x)
+    np.savez("x.npz", x=x)
+    return x
+
+
+@pytest.mark.parametrize("given", ["x=x.npy", "x.npz", "x.npy", "x=x.npz"])
+def test_run_reads_arrays_and_writes_outputs(model: str, given: str):
+    x = write_input()
+    assert main(["run", model, "--input", given, "-o", "out.npz", "--threads", "1"]) == 0
+    with np.load("out.npz") as out:
+        np.testing.assert_allclose(out["y"], np.maximum(x @ W, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_run_with_the_reference_gives_the_same(model: str):
+    for name, extra in (("fast.npy", []), ("slow.npy", ["--interpret"])):
+        assert main(["run", model, "--shape", "x=5x4", "--seed", "3", "-o", name, *extra]) == 0
+    np.testing.assert_allclose(np.load("fast.npy"), np.load("slow.npy"), rtol=1e-5, atol=1e-6)
+
+
+def test_run_prints_the_outputs_and_says_what_is_random(
+    model: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["run", model, "--shape", "x=2x4", "--timing"]) == 0
+    captured = capsys.readouterr()
+    assert "2x3" in captured.out
+    assert "float32" in captured.out
+    assert "random content (seed 0) for x" in captured.err
+    assert "wait for LLVM" in captured.err
+
+
+def test_inspect_with_known_shapes(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", model, "--shape", "x=2x4", "--schedules"]) == 0
+    out = capsys.readouterr().out
+    for text in ("2 operators", "matmul, relu", "float32[2, 4]", "12 elements", "one arena"):
+        assert text in out
+    assert "nothing runs on the host" in out
+    assert "sched.schedule @matmul_relu" in out
+
+
+def test_inspect_with_open_shapes(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", model]) == 0
+    out = capsys.readouterr().out
+    assert "float32[batch, 4]" in out
+    assert "kernels depend on the shapes: --shape x=..." in out
+
+
+LEVELS = {
+    "graph": "graph.matmul",
+    "te": "te.kernel @matmul_relu",
+    "sched": "sched.schedule @matmul_relu",
+    "loop": "loop.contract",
+    "llvm": 'define void @"nnc.entry.0"',
+    "asm": ".globl\tnnc.entry.0",
+}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_compile_writes_every_level(model: str, level: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["compile", model, "--shape", "x=2x4", "--emit", level]) == 0
+    printed = capsys.readouterr().out
+    assert LEVELS[level] in printed
+    assert main(["compile", model, "--shape", "x=2x4", "--emit", level, "-o", "file"]) == 0
+    assert Path("file").read_text() == printed
+
+
+@pytest.mark.parametrize(
+    ("target", "machine"),
+    [("x86-64-v3", b"\x3e\x00"), ("x86-64-v4", b"\x3e\x00"), ("aarch64-neon", b"\xb7\x00")],
+)
+def test_compile_writes_objects_for_other_machines(model: str, target: str, machine: bytes):
+    argv = ["compile", model, "--shape", "x=2x4", "--target", target, "-o", "m.o"]
+    assert main(argv) == 0
+    data = Path("m.o").read_bytes()
+    assert data[:4] == b"\x7fELF"
+    assert data[18:20] == machine
+
+
+def test_bench_times_interleaved_rounds(model: str, capsys: pytest.CaptureFixture[str]):
+    argv = ["bench", model, "--shape", "x=2x4", "--rounds", "2", "--threads", "1"]
+    assert main(argv) == 0
+    assert "median ms" in capsys.readouterr().out
+
+
+def test_bench_against_onnxruntime(model: str, capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("onnxruntime")
+    argv = ["bench", model, "--shape", "x=2x4", "--rounds", "2", "--threads", "1"]
+    assert main([*argv, "--against", "onnxruntime"]) == 0
+    out = capsys.readouterr().out
+    assert "onnxruntime / nnc" in out
+    assert "largest difference" in out
+
+
+WRONG = {
+    "no such file": (["run", "none.onnx"], "none.onnx"),
+    "not a model": (["run", "x.npy"], "x.npy"),
+    "unknown input": (["run", "m.onnx", "--input", "z=x.npy"], "no input is called 'z'"),
+    "no array file": (["run", "m.onnx", "--input", "x=none.npy"], "none.npy"),
+    "broken array file": (["run", "m.onnx", "--input", "x=m.onnx"], "cannot read arrays"),
+    "open shape": (["run", "m.onnx"], "--shape x="),
+    "open shape to compile": (["compile", "m.onnx", "-o", "m.o"], "is not known"),
+    "wrong shape": (["run", "m.onnx", "--shape", "x=2x5"], "[2, 5]"),
+    "shape of no input": (["inspect", "m.onnx", "--shape", "q=2x5"], "no input 'q'"),
+    "unknown target": (["run", "m.onnx", "--target", "z80"], "unknown target 'z80'"),
+    "no folder": (["compile", "m.onnx", "--emit", "graph", "-o", "no/m.nn"], "cannot write"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_errors_are_one_message_without_a_traceback(
+    model: str, name: str, capsys: pytest.CaptureFixture[str]
+):
+    del model
+    write_input()
+    argv, message = WRONG[name]
+    assert main(argv) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+    assert "internal error" not in captured.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["fly"],
+        ["run"],
+        ["run", "m", "--shape", "x"],
+        ["run", "m", "--threads", "0"],
+        ["compile", "m", "--emit", "x"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_status_1(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main(argv)
+    assert ended.value.code == 1
+    assert "usage: nnc" in capsys.readouterr().err
+
+
+def test_debug_shows_the_traceback(model: str):
+    with pytest.raises(Exception, match="is not known"):
+        main(["compile", model, "--debug", "-o", "m.o"])
