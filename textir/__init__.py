@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
     from xdsl.ir import Operation
 
+    from .builder import Build
+    from .printer import Form
+
 
 def default_context() -> Context:
     """A context with xDSL's dialects and ours; each is imported when its first op is met."""
@@ -59,3 +62,10 @@ def print_module(
 
     del print_core, print_loop, print_sched, print_te
     return TextPrinter(generic=generic, locations=locations, elide=elide).module(op)
+
+
+def register_syntax(op_name: str, rule: str, build: Build, show: Form) -> None:
+    """Give an op of a plug-in a form of its own; `textir/syntax.py` shows how."""
+    from .syntax import register_syntax as register
+
+    register(op_name, rule, build, show)

@@ -7,12 +7,12 @@ parser reads, with our own types added to it (`type_syntax.py`).
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import (
     FunctionType,
     IndexType,
-    IntegerAttr,
     IntegerType,
     LocationAttr,
     StringAttr,
@@ -28,6 +28,7 @@ from xdsl.utils.exceptions import (
 
 from . import scan
 from .errors import Malformed, did_you_mean
+from .fastir import integer
 from .type_syntax import TypeParser
 
 Types = tuple[Attribute, ...]
@@ -99,7 +100,7 @@ class AttributeReader:
         if found := _INTEGER.fullmatch(text):
             type_ = i64 if found[2] is None else self._integer_type(found[2])
             try:
-                return IntegerAttr(int(found[1]), type_)
+                return integer(int(found[1]), type_)
             except VerifyException:
                 return None
         if found := _STRING.fullmatch(text):
@@ -108,7 +109,7 @@ class AttributeReader:
 
     @staticmethod
     def _integer_type(text: str) -> IntegerType | IndexType:
-        return _INDEX if text == "index" else IntegerType(int(text[1:]))
+        return _INDEX if text == "index" else _integer_type(int(text[1:]))
 
     def _any(self, text: str, position: int) -> Attribute:
         parser = self._parser(text)
@@ -154,6 +155,11 @@ class AttributeReader:
             return TypeParser(self.context, text)
         except ParseError as error:
             raise Malformed(0, error.msg) from None
+
+
+@cache
+def _integer_type(width: int) -> IntegerType:
+    return IntegerType(width)
 
 
 def _split(text: str, position: int) -> list[Entry]:

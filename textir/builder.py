@@ -25,6 +25,7 @@ from xdsl.irdl import IRDLOperation
 from xdsl.traits import IsolatedFromAbove
 
 from . import declared as decl
+from . import fastir
 from .attributes import AttributeReader, unescape
 from .errors import Malformed, did_you_mean
 from .literals import bare_list, bare_number
@@ -167,13 +168,16 @@ class Builder:
             op.add_region(region)
         explicit = self.explicit(place.location)
         op.location = self.locations.at(place.position) if explicit is None else explicit
-        place.block.add_op(op)
+        fastir.append(place.block, op)
         if place.results is not None:
             self.name_results(op.results, place.results)
 
     def name_results(self, results: Sequence[SSAValue], token: Node) -> None:
         """Name what an op gives: `%a, %b:2 =`."""
         position, text = token
+        if len(results) == 1 and "," not in text and ":" not in text:
+            self.scopes.define(text[:-1].rstrip(), results[0], position)
+            return
         names = [name.strip().partition(":") for name in text[:-1].split(",")]
         counts = [int(count) if colon else 1 for _, colon, count in names]
         if sum(counts) != len(results):
@@ -270,13 +274,8 @@ def _generic(builder: Builder, node: Node, place: Place) -> Task | None:
         properties = builder.reader.dictionary(props[1], props[0])
     else:
         properties = _take_properties(op_class, attributes)
-    op = op_class.create(
-        operands=values,
-        result_types=outputs,
-        properties=properties,
-        attributes=attributes,
-        successors=builder.successors(successors),
-    )
+    blocks = builder.successors(successors) if successors else ()
+    op = fastir.create(op_class, values, outputs, properties, attributes, blocks)
     if regions is None:
         builder.finish(op, place)
         return None
@@ -289,13 +288,11 @@ def _take_properties(
     """As MLIR and xDSL do: without `<{...}>`, declared names in `{...}` are properties."""
     if not attributes or not issubclass(op_class, IRDLOperation):
         return {}
-    names = op_class.get_irdl_definition().accessor_names
     known = decl.declared(op_class)
     assert known is not None
     declared_names = set(known.properties)
     if known.segments is not None and known.segments[1]:
         declared_names.add(known.segments[0])
-    del names
     return {name: attributes.pop(name) for name in list(attributes) if name in declared_names}
 
 
@@ -310,6 +307,8 @@ def _with_regions(builder: Builder, op: Operation, nodes: Sequence[Node], place:
 def _check_types(
     values: Sequence[SSAValue], types: Sequence[Attribute], operands: Node, position: int
 ) -> None:
+    if [value.type for value in values] == list(types):
+        return
     if len(values) != len(types):
         raise Malformed(
             position, f"{_count(values, 'operand')} and {_count(types, 'type')} for them"

@@ -113,6 +113,7 @@ def _group(operand: object) -> str:
 
 def _property(definition: Any) -> Property:
     constraint: object = definition.constr
+    is_optional = isinstance(definition, OptionalDef)
     default = cast("Attribute | None", definition.default_value)
     base = _base(constraint)
     number = array = None
@@ -129,8 +130,8 @@ def _property(definition: Any) -> Property:
     return Property(
         number,
         array,
-        default,
-        isinstance(definition, OptionalDef),
+        None if is_optional else default,
+        is_optional,
         base is StringAttr,
         _is_string_list(constraint),
     )

@@ -70,7 +70,7 @@ def parse(text: str, tables: Tables) -> list[Any]:
     rules = [(rule.size, rule.origin, rule.action) for rule in tables.rules]
     lexer = lexer_of(tables)
     captures = lexer.captures
-    end_of_space = scan.skip_space
+    end_of_space = scan.SPACE.match
     states = [tables.start]
     values: list[Any] = []
     position = depth = 0
@@ -78,7 +78,8 @@ def parse(text: str, tables: Tables) -> list[Any]:
     while True:
         state = states[-1]
         row = rows[state]
-        position = end_of_space(text, position)
+        found = end_of_space(text, position)
+        position = found.end()  # it always matches
         kind = _END
         content = ""
         end = position

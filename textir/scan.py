@@ -25,7 +25,7 @@ _NAME = re.compile(r"[!#]?[A-Za-z_][\w$.]*")
 _NUMBER = re.compile(r"-?(?:0x[0-9A-Fa-f]+|[0-9]+(?:\.[0-9]*(?:[eE][+-]?[0-9]+)?)?)")
 _STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 _SYMBOL = re.compile(r'@(?:[A-Za-z_][\w$.]*|"(?:[^"\\\n]|\\.)*")')
-_SPACE = re.compile(r"(?:\s+|//[^\n]*)*")
+SPACE = re.compile(r"(?:\s+|//[^\n]*)*")
 _ARROW = re.compile(r"\s*->\s*")
 _WORD = re.compile(r"[A-Za-z_$][\w$.]*(?:-[\w$.]+)*")
 
@@ -33,7 +33,11 @@ RESULTS = re.compile(rf"{VALUE_NAME}(?::[0-9]+)?(?:\s*,\s*{VALUE_NAME}(?::[0-9]+
 OPERANDS = re.compile(rf"\(\s*(?:{_USE}(?:\s*,\s*{_USE})*)?\s*\)")
 VALUES = re.compile(rf"{_USE}(?:\s*,\s*{_USE})*")
 USE = re.compile(_USE)
-_PLAIN_DICTIONARY = re.compile(r'\{[^{}"<>()\[\]]*\}')
+_ENTRIES = (
+    r'\{(?:[^{}"<>()\[\]/]++|"(?:[^"\\\n]|\\.)*+"|\[[^{}"<>()\[\]/]*+\]|<[^{}"<>()\[\]/-]*+>)*+\}'
+)
+_PLAIN_DICTIONARY = re.compile(_ENTRIES)
+_PLAIN_PROPERTIES = re.compile(rf"<\s*({_ENTRIES})\s*>")
 _PLAIN_SIGNATURE = re.compile(
     rf":\s*(\((?:{_TYPE_LIST})?\)\s*->\s*(?:{_PLAIN_TYPE}|\((?:{_TYPE_LIST})?\)))"
 )
@@ -46,7 +50,7 @@ Found = tuple[int, str] | None
 
 def skip_space(text: str, position: int) -> int:
     """Past white space and comments."""
-    found = _SPACE.match(text, position)
+    found = SPACE.match(text, position)
     assert found is not None
     return found.end()
 
@@ -180,6 +184,8 @@ def dictionary_before_region(text: str, position: int) -> Found:
 
 def properties(text: str, position: int) -> Found:
     """`<{a = 1}>`: the dictionary in it."""
+    if found := _PLAIN_PROPERTIES.match(text, position):
+        return found.end(), found[1]
     start = skip_space(text, position + 1)
     if not text.startswith("{", start):
         return None

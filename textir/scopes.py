@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import FileLineColLoc, IntAttr, StringAttr
+from xdsl.dialects.builtin import IntAttr, LocationAttr, StringAttr
 from xdsl.ir import Block, SSAValue
 
 from . import scan
 from .errors import Malformed, did_you_mean
+from .fastir import file_location, set_hint
 
 _NUMBERED = re.compile(r"%[0-9]+")
 
@@ -31,6 +32,7 @@ class Scopes:
         self._where: dict[str, int] = {}
         self._defined: list[str] = []
         self._hidden: list[dict[str, SSAValue]] = []
+        self._hints: dict[str, str] = {}
 
     def value(self, name: str, position: int) -> SSAValue:
         """The value of this name.
@@ -76,8 +78,18 @@ class Scopes:
         self.values[name] = value
         self._where[name] = position
         self._defined.append(name)
-        if not name[1].isdigit():
+        self._hint(name, value)
+
+    def _hint(self, name: str, value: SSAValue) -> None:
+        """Keep the name as a hint; a number is none."""
+        if "0" <= name[1] <= "9":
+            return
+        hint = self._hints.get(name)
+        if hint is None:
             value.name_hint = name[1:]
+            self._hints[name] = value.name_hint or ""
+        else:
+            set_hint(value, hint)
 
     def define_pack(self, name: str, values: list[SSAValue], position: int) -> None:
         """`%r:2`: `%r` and `%r#0` are the first value, `%r#1` the second."""
@@ -87,8 +99,7 @@ class Scopes:
         for number, value in enumerate(values):
             self.values[f"{name}#{number}"] = value
             self._defined.append(f"{name}#{number}")
-            if not name[1].isdigit():
-                value.name_hint = name[1:]
+            self._hint(name, value)
 
     def _redefined(self, name: str, position: int) -> Malformed:
         line = self._text.count("\n", 0, self._where.get(name, 0)) + 1
@@ -124,7 +135,7 @@ class Locations:
         self._line = 1
         self._line_start = 0
 
-    def at(self, position: int) -> FileLineColLoc:
+    def at(self, position: int) -> LocationAttr:
         """The location of an offset."""
         text = self._text
         if position < self._line_start:
@@ -134,7 +145,7 @@ class Locations:
         if passed:
             self._line += passed
             self._line_start = text.rfind("\n", 0, position) + 1
-        return _file_location(
+        return file_location(
             self._file, self._number(self._line), self._number(position - self._line_start + 1)
         )
 
@@ -143,11 +154,3 @@ class Locations:
         if known is None:
             known = self._numbers[value] = IntAttr(value)
         return known
-
-
-def _file_location(file: StringAttr, line: IntAttr, column: IntAttr) -> FileLineColLoc:
-    """As `FileLineColLoc(...)`, ten times faster: the parameters are known to be right."""
-    location = FileLineColLoc.__new__(FileLineColLoc)
-    for name, value in (("filename", file), ("line", line), ("column", column)):
-        object.__setattr__(location, name, value)
-    return location

@@ -1,21 +1,28 @@
 """The LALR tables of `grammar.lark`: the border to Lark, which makes them and does nothing else.
 
-The driver (`driver.py`) runs over plain lists and dictionaries: one step a token, no tree. Lark
-itself is imported only when a text is parsed.
+The driver (`driver.py`) runs over plain lists and dictionaries: one step a token, no tree. Tables
+are kept in the user's cache, by the content of the grammar, so that Lark (0.15 s to import, 0.6 s
+to analyse) is needed once a grammar and not once a process.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 Node = tuple[Any, ...]
 """A reduced piece of text: a tag, then its parts; a missing optional part is None."""
 Action = Callable[[list[Any]], Any]
+_FORMAT = 1
+"""Changes when the file in the cache does."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class Tables:
     spellings: Mapping[str, str]
 
 
+# --- what a rule makes of its parts
+
+
 def _append(children: list[Any]) -> list[Any]:
     items: list[Any] = children[0]
     items.append(children[-1])
@@ -72,22 +82,13 @@ _LIST_ACTIONS: dict[str, Action] = {
 }
 
 
-def _kept(rule: Any) -> list[int]:
-    """Positions of the parts a node keeps; -1 stands for a missing optional one."""
-    positions: list[int] = []
-    symbols = iter(enumerate(rule.expansion))
-    for is_missing in rule.options.empty_indices or [False] * len(rule.expansion):
-        if is_missing:
-            positions.append(-1)
-            continue
-        position, symbol = next(symbols)
-        if not (symbol.is_term and symbol.filter_out):
-            positions.append(position)
-    return positions
-
-
-def _node(tag: str, positions: list[int]) -> Action:
-    """A tuple of `tag` and the parts at `positions`."""
+def _action(tag: str, positions: Sequence[int]) -> Action:
+    """From a rule's name and the positions it keeps; -1 stands for a missing optional part."""
+    if tag in _LIST_ACTIONS:
+        return _LIST_ACTIONS[tag]
+    if tag == "pass":
+        last = positions[-1]
+        return lambda children: children[last]
     if not positions:
         node = (tag,)
         return lambda children: node
@@ -104,31 +105,30 @@ def _node(tag: str, positions: list[int]) -> Action:
     return build
 
 
-def _action(rule: Any) -> Action:
-    tag = rule.alias or rule.origin.name
-    if tag in _LIST_ACTIONS:
-        return _LIST_ACTIONS[tag]
-    if tag == "pass" or (rule.options.expand1 and not rule.alias and len(_kept(rule)) == 1):
-        last = _kept(rule)[-1]
-        return lambda children: children[last]
-    return _node(tag, _kept(rule))
+# --- from Lark
+
+
+def _kept(rule: Any) -> list[int]:
+    positions: list[int] = []
+    symbols = iter(enumerate(rule.expansion))
+    for is_missing in rule.options.empty_indices or [False] * len(rule.expansion):
+        if is_missing:
+            positions.append(-1)
+            continue
+        position, symbol = next(symbols)
+        if not (symbol.is_term and symbol.filter_out):
+            positions.append(position)
+    return positions
 
 
 def _op_literals(terminals: set[str]) -> dict[str, str]:
     """`func.func` for the terminal FUNC__FUNC: a structured op needs no other declaration."""
-    return {
-        name.lower().replace("__", "."): name
-        for name in terminals
-        if "__" in name and name[0] != "_"
-    }
+    ops = (name for name in terminals if "__" in name and name[0] != "_")
+    return {name.lower().replace("__", "."): name for name in ops}
 
 
-@lru_cache(maxsize=4)
-def load(fragments: tuple[str, ...] = ()) -> Tables:
-    """The tables of the grammar, extended by the rules that plug-ins registered.
-
-    Args: fragments: Lark rules; each `?statement` alternative is named `x_<terminal>`.
-    """
+def _analyse(grammar: str) -> dict[str, Any]:
+    """The tables as data."""
     from lark import Lark
     from lark.lexer import Lexer
 
@@ -141,10 +141,7 @@ def load(fragments: tuple[str, ...] = ()) -> Tables:
         def lex(self, *args: object) -> Any:
             raise NotImplementedError
 
-    source = files(__package__).joinpath("grammar.lark").read_text("utf-8")
-    lark: Any = Lark(
-        source + "".join(fragments), parser="lalr", lexer=NoLexer, maybe_placeholders=True
-    )
+    lark: Any = Lark(grammar, parser="lalr", lexer=NoLexer, maybe_placeholders=True)
     table = lark.parser.parser._parse_table
     rules: dict[Any, int] = {}
     rows: list[dict[str, int]] = [{} for _ in table.states]
@@ -156,11 +153,61 @@ def load(fragments: tuple[str, ...] = ()) -> Tables:
                 rows[state][symbol] = -1 - rules.setdefault(target, len(rules))
     literals = {t.pattern.value: t.name for t in lark.terminals if t.pattern is not None}
     literals |= _op_literals({symbol for row in rows for symbol in row if symbol.isupper()})
+    return {
+        "rows": rows,
+        "rules": [_rule_data(rule) for rule in rules],
+        "start": table.start_states["start"],
+        "end": table.end_states["start"],
+        "literals": literals,
+    }
+
+
+def _rule_data(rule: Any) -> list[Any]:
+    tag: str = rule.alias or rule.origin.name
+    positions = _kept(rule)
+    if rule.options.expand1 and not rule.alias and len(positions) == 1:
+        tag = "pass"
+    return [len(rule.expansion), str(rule.origin.name), str(tag), positions]
+
+
+# --- and from the cache
+
+
+def _cached(grammar: str) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    from platformdirs import user_cache_path
+
+    key = sha256(f"{_FORMAT} {version('lark')} {grammar}".encode()).hexdigest()
+    path = user_cache_path("nnc") / "grammar" / f"{key[:32]}.json"
+    with suppress(OSError, ValueError):
+        return json.loads(path.read_text("utf-8"))
+    data = _analyse(grammar)
+    with suppress(OSError):
+        _replace(path, json.dumps(data))
+    return data
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all: other processes may read it."""
+    from os import getpid
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{getpid()}")
+    partial.write_text(text, "utf-8")
+    partial.replace(path)
+
+
+@lru_cache(maxsize=8)
+def load(fragments: tuple[str, ...] = ()) -> Tables:
+    """The tables of the grammar, extended by the rules that plug-ins registered."""
+    source = files(__package__).joinpath("grammar.lark").read_text("utf-8")
+    data = _cached(source + "".join(fragments))
     return Tables(
-        rows,
-        [Rule(len(rule.expansion), rule.origin.name, _action(rule)) for rule in rules],
-        table.start_states["start"],
-        table.end_states["start"],
-        literals,
-        {name: text for text, name in literals.items()},
+        data["rows"],
+        [Rule(size, origin, _action(tag, kept)) for size, origin, tag, kept in data["rules"]],
+        data["start"],
+        data["end"],
+        data["literals"],
+        {name: text for text, name in data["literals"].items()},
     )
