@@ -2,8 +2,8 @@
 
     outputs = run_function(main, [x, w])
 
-Kernels (`graph.kernel`) run their bodies; a `func.call` runs the function of that name, which may
-be of any level that `call` of the caller knows how to run.
+Kernels (`graph.kernel`) run their bodies; a `func.call` or `te.call` runs the function of that
+name, which may be of any level that `call` of the caller knows how to run.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import SymbolTable
 
 from ...core.errors import InputError, NncError, PassError
+from ...dialects import te
 from ...dialects.graph.base import ConstantOp, KernelOp, YieldOp
 from . import evaluate
 from .meaning import Array
@@ -63,7 +64,7 @@ def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequen
         return [op.array]
     if isinstance(op, KernelOp):
         return run_block(op.body.block, operands, call)
-    if isinstance(op, CallOp):
+    if isinstance(op, CallOp | te.CallOp):
         return _run_call(op, operands, call)
     try:
         return evaluate(op, operands)
@@ -71,7 +72,9 @@ def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequen
         raise PassError(f"{op.name}: {error.message}", where=error.where) from error
 
 
-def _run_call(op: CallOp, operands: list[Array], call: Caller | None) -> Sequence[Array]:
+def _run_call(
+    op: CallOp | te.CallOp, operands: list[Array], call: Caller | None
+) -> Sequence[Array]:
     callee = SymbolTable.lookup_symbol(op, op.callee)
     if isinstance(callee, FuncOp):
         return run_function(callee, operands, call=call)
