@@ -20,8 +20,10 @@ from xdsl.utils.exceptions import (
 )
 
 from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
+from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
 from ...core.explain import Log, explaining
+from ...core.verifier import problems
 from ...textir import parse, print_module
 from . import listing
 from .check import Check
@@ -215,9 +217,9 @@ class Driver:
 
         Raises: PassFailure: with all that is wrong.
         """
-        from .verify import diagnose
-
-        if found := diagnose(module):
+        found = [one.diagnostic() for one in problems(module)]
+        found += [one.diagnostic() for one in undominated(module)]
+        if found:
             if after is not None:
                 text = f"pass '{after.flag}' left the module broken"
                 found.append(Diagnostic(Severity.NOTE, text))
@@ -321,22 +323,17 @@ def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Conte
 def check_roundtrip(module: ModuleOp, context: Context) -> None:
     """Print and parse in both forms, with locations, and compare.
 
-    Raises: PassError: with the first line that differs.
+    Raises: PassError: with the first difference.
     """
+    from ...textir.equality import equal
+
     for generic in (False, True):
-        once = print_module(module, generic=generic, locations=True)
-        again = parse(once, "<roundtrip>", context.clone())
-        twice = print_module(again, generic=generic, locations=True)
-        if once != twice or not module.is_structurally_equivalent(again):
+        text = print_module(module, generic=generic, locations=True)
+        again = parse(text, "<roundtrip>", context.clone())
+        difference = equal(module, again, locations=True, names=not generic)
+        if difference is not None:
             form = "generic" if generic else "pretty"
-            raise PassError(f"the {form} form does not round-trip: {_difference(once, twice)}")
-
-
-def _difference(first: str, second: str) -> str:
-    for one, other in zip(first.split("\n"), second.split("\n"), strict=False):
-        if one != other:
-            return f"'{one.strip()}' became '{other.strip()}'"
-    return "the text stays, the structure differs"
+            raise PassError(f"the {form} form does not round-trip: {difference}")
 
 
 def _read_model(front_end: str, path: str) -> ModuleOp:

@@ -90,6 +90,21 @@ class SpeakPass(ModulePass):
 
 
 @dataclass(frozen=True)
+class ReverseBlockPass(ModulePass):
+    """Turns the ops of each function around, all but the last: [a, b, return] -> [b, a, return]."""
+
+    name = "reverse-block"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for function in op.ops:
+            block = function.regions[0].block
+            *others, last = block.ops
+            for other in others:
+                other.detach()
+            block.insert_ops_before(others[::-1], last)
+
+
+@dataclass(frozen=True)
 class CountTarget(Target):
     """Writes how many even constants there are."""
 
@@ -101,5 +116,5 @@ class CountTarget(Target):
 
 
 DIALECTS = [Testing]
-PASSES = [AddToEvensPass, OptionsPass, SpeakPass]
+PASSES = [AddToEvensPass, OptionsPass, SpeakPass, ReverseBlockPass]
 TARGETS = [CountTarget]
