@@ -1,0 +1,94 @@
+"""One kernel as a Python function: for tests, benchmarks, and kernels without a network."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..core.dtypes import numpy_dtype
+from ..core.errors import InputError
+from ..dialects.loop import BufferType, KernelOp
+from ..lowering.llvm_to_object import Library, link
+from ..lowering.llvm_to_object import compile as to_object
+from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
+from ..lowering.program.packing import evaluate, pack
+from ..runtime.arrays import Array, aligned_bytes, aligned_empty
+from ..targets import Target, resolve
+
+
+class NativeKernel:
+    """A kernel in tile form, compiled; call it with logical arrays.
+
+    Args:
+        kernel: a loop.kernel that `form_tiles` has seen.
+        target: what to compile for; this machine must be able to run it.
+        numerics: as in `nnc.compile`.
+    """
+
+    def __init__(self, kernel: KernelOp, target: Target | None = None, numerics: str = "fast"):
+        self.emitted: EmittedKernel = emit_kernel(kernel, target or resolve(), numerics)
+        self.num_outputs = kernel.num_outputs.value.data
+        symbols = [phase.symbol for phase in self.emitted.phases]
+        code = to_object(self.emitted.llvm_text, target or resolve())
+        self._library: Library = link([code], symbols)
+        self._temporaries = [aligned_bytes(size) for size in self.emitted.temporaries]
+        self._scratch = aligned_bytes(self.emitted.scratch_bytes)
+        count = len(self.emitted.args) + len(self._temporaries) + 1
+        pointers = [ctypes.c_void_p] * count
+        prototype = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64, ctypes.c_int64)
+        self._functions = [prototype(self._library.address(symbol)) for symbol in symbols]
+
+    def bind(self, inputs: Sequence[Array]) -> tuple[Callable[[], None], list[Array]]:
+        """(a call without arguments, physical output buffers), the inputs packed once.
+
+        Raises: InputError: number, shape or dtype of the inputs.
+        """
+        types = self.emitted.args
+        split = len(types) - self.num_outputs
+        if len(inputs) != split:
+            raise InputError(f"expected {split} inputs, got {len(inputs)}")
+        packed = [
+            _packed(i, array, t) for i, (array, t) in enumerate(zip(inputs, types, strict=False))
+        ]
+        outputs = [
+            aligned_empty(t.physical_shape, numpy_dtype(t.element_type)) for t in types[split:]
+        ]
+        buffers = [*packed, *outputs, *self._temporaries, self._scratch]
+        addresses = [buffer.ctypes.data for buffer in buffers]
+        calls = list(zip(self._functions, self.emitted.phases, strict=True))
+
+        def run() -> None:
+            for function, phase in calls:
+                function(*addresses, 0, phase.extent)
+
+        run.buffers = buffers  # pyright: ignore[reportFunctionMemberAccess] - kept alive with it
+        return run, outputs
+
+    def __call__(self, *inputs: Array) -> list[Array]:
+        """The outputs for these inputs, as logical arrays."""
+        run, outputs = self.bind(inputs)
+        run()
+        split = len(self.emitted.args) - self.num_outputs
+        types = self.emitted.args[split:]
+        return [_unpacked(array, t) for array, t in zip(outputs, types, strict=True)]
+
+
+def _packed(position: int, array: Array, type_: BufferType) -> Array:
+    dtype = numpy_dtype(type_.element_type)
+    if array.shape != type_.extents or array.dtype.itemsize != dtype.itemsize:
+        raise InputError(
+            f"input {position}: expected {dtype.name}{list(type_.extents)}, "
+            f"got {array.dtype.name}{list(array.shape)}"
+        )
+    return pack(np.ascontiguousarray(array).view(dtype), type_.layout_map, type_.physical_shape)
+
+
+def _unpacked(array: Array, type_: BufferType) -> Array:
+    """The logical array that a physical buffer holds."""
+    if array.shape == type_.extents and type_.layout.name == "none":
+        return array
+    indices = np.indices(type_.extents, np.int64)
+    places = tuple(evaluate(expr, list(indices)) for expr in type_.layout_map.results)
+    return array[places]
