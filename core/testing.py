@@ -253,11 +253,12 @@ def filecheck(args: list[str]) -> int:
 
 
 def lit_files(folder: Path) -> list[Path]:
-    """Every test in a folder, sorted: its `.nn` and `.mlir` files outside `Inputs` folders."""
+    """Every test in a folder, sorted: its `.nn` and `.mlir` files, but for inputs and outputs."""
     return [
         path
         for path in sorted(folder.rglob("*"))
-        if path.suffix in (".nn", ".mlir") and path.is_file() and "Inputs" not in path.parts
+        if path.suffix in (".nn", ".mlir") and path.is_file()
+        if not {"Inputs", "Output"} & set(path.parts)
     ]
 
 

@@ -4,6 +4,7 @@
 
 import os
 import sys
+import tempfile
 
 import lit.formats
 
@@ -14,6 +15,7 @@ config.test_format = lit.formats.ShTest(execute_external=False)
 config.suffixes = [".nn", ".mlir"]
 config.excludes = ["Inputs"]
 config.test_source_root = os.path.dirname(__file__)
+config.test_exec_root = os.path.join(tempfile.gettempdir(), "nnc-lit")
 config.available_features |= available_features()
 bin_folder = os.path.dirname(sys.executable)
 config.environment["PATH"] = bin_folder + os.pathsep + os.environ["PATH"]
