@@ -29,7 +29,7 @@ from xdsl.ir.affine import (
     AffineSymExpr,
 )
 
-from ...core.affine import const, dim, substitute, used
+from ...core.affine import bounds, const, dim, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...dialects.loop import (
@@ -306,6 +306,14 @@ class TileWriter:
                 )
             if axes:
                 position[axes[0]] = offset
+        for n in held_numbers:
+            span = bounds(position[n], self.space.ranges)
+            if span is None or span[0] < 0 or span[1] > self.space.axes[n].extent:
+                raise PassError(
+                    "a guarded read of a register buffer reaches outside it",
+                    where=describe(op),
+                    hint="keep the buffer in scratch",
+                )
         numbers = self.space.axis_numbers(position.values())
         _, dims = self.space.project([position[n] for n in held_numbers], numbers)
         result = held.tile

@@ -138,21 +138,19 @@ class Reductions:
             stays = parent.kind.data not in MARKED and bool(
                 used(self.space.exprs[parent.variable])[0]
             )
-            if stays and (number in statement.parallel_numbers or parent.kind.data == "parallel"):
-                break
-            if stays and not self._only_reduces(parent, statement.op.sym_name.data):
+            is_summed = number in statement.reduce_numbers
+            if stays and not (is_summed and self._only_reduces(parent, statement)):
                 break
             root = parent if stays else root
             parent = parent.parent_op()
         return root
 
-    def _only_reduces(self, loop: ForOp, name: str) -> bool:
-        """Whether every statement of this name in the loop depends on it by reduce axes at most."""
+    def _only_reduces(self, loop: ForOp, statement: Statement) -> bool:
+        """Whether every part of this reduction in the loop depends on it by reduce axes at most."""
         number = self.space.numbers[loop.variable]
-        inside = [
-            s for op, s in self.statements.items() if op.sym_name.data == name and holds(loop, op)
-        ]
-        return all(number not in s.parallel_numbers for s in inside)
+        name = statement.op.sym_name
+        parts = [s for op, s in self.statements.items() if op.sym_name == name and holds(loop, op)]
+        return all(number not in s.parallel_numbers for s in parts)
 
     def accumulator_axes(self, statement: Statement) -> list[int]:
         """The tile axes of what a reduction carries: parallel ones, and a reduced lanes axis."""
