@@ -27,13 +27,13 @@ from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ...core.explain import count
 from ...core.irtypes import tensor_shape
 from ...core.locations import fuse as fuse_locations
-from ...core.walk import walk
+from ...core.walk import children, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
 from ...dialects.graph.registry import HOST, operators
 from .fusion_groups import Group, Limits, group_block, is_view
@@ -62,14 +62,14 @@ def fuse(
 
 
 def _graph_blocks(module: ModuleOp) -> list[Block]:
-    """The blocks that hold operators, but for those inside kernels."""
+    """The blocks that hold operators, in program order, but for those inside kernels."""
     blocks: list[Block] = []
-    stack = [block for region in module.regions for block in region.blocks]
+    stack: list[Operation] = [module]
     while stack:
-        block = stack.pop()
-        blocks.append(block)
-        inner = [op for op in block.ops if not isinstance(op, KernelOp)]
-        stack += [b for op in inner for region in op.regions for b in region.blocks]
+        op = stack.pop()
+        if not isinstance(op, KernelOp):
+            blocks += [block for region in op.regions for block in region.blocks]
+            stack += reversed([inner for inner in children(op) if inner.regions])
     return blocks
 
 
