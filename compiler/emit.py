@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import Operation
 
 from ..dialects.sched import ScheduleOp
-from ..dialects.te import KernelOp
+from ..dialects.te import CallOp, KernelOp
 from ..lowering.llvm_to_object import assembly
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.program import plan_program
@@ -58,12 +57,20 @@ def emit_loop(module: ModuleOp, options: Options, timings: Timings) -> str:
     emit_te(module, options, timings)
     with KernelCompiler(options, timings, make_objects=False) as compiler:
         compiler.add_all(module)
-    main = [op.clone() for op in module.ops if isinstance(op, FuncOp)]
-    kernels: list[Operation] = []
-    for kernel in compiler.kernels.lowered.values():
+    for op in list(module.ops):
+        if isinstance(op, FuncOp):
+            for call in [inner for inner in op.walk() if isinstance(inner, CallOp)]:
+                name = call.callee.string_value()
+                call.callee = SymbolRefAttr(compiler.kernels.symbols[name])
+        else:
+            op.detach()
+            op.erase()
+    for kernel in reversed(compiler.kernels.lowered.values()):
         kernel.detach()
-        kernels.append(kernel)
-    return _text(ModuleOp([*kernels, *main]))
+        first = module.body.block.first_op
+        assert first is not None, "main stands in the module"
+        module.body.block.insert_op_before(kernel, first)
+    return _text(module)
 
 
 def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import prod
 from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
@@ -16,7 +17,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from ..core.errors import NncError
 from ..core.locations import describe
 from ..dialects import sched, te
-from ..dialects.loop import KernelOp
+from ..dialects.loop import KernelOp, StmtOp
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
 from ..lowering.program import KernelCode
@@ -55,15 +56,15 @@ class Kernels:
 
 
 def lower_kernel(
-    kernel: te.KernelOp,
+    kernel: te.KernelOp | KernelOp,
     schedule: sched.ScheduleOp | None,
     symbol: str,
     options: Options,
     timings: Timings,
-) -> tuple[KernelOp, sched.ScheduleOp]:
-    """One te.kernel to a loop.kernel in tile form, named `symbol`, and the schedule it has.
+) -> tuple[KernelOp, sched.ScheduleOp | None]:
+    """A kernel in tile form, named `symbol`, and the schedule that it has. The original stays.
 
-    Without a schedule the library chooses one. The original stays.
+    A te.kernel without a schedule gets one from the library; a loop.kernel runs as it is written.
     Raises: NncError: the schedule is refused or a lowering fails, with the kernel's place.
     """
     copy = kernel.clone()
@@ -73,31 +74,28 @@ def lower_kernel(
         run_passes(TO_NEST, module, timings)
         nest = next(op for op in module.ops if isinstance(op, KernelOp))
         with timings.stage("schedule"):
-            if schedule is None:
-                schedule = schedule_kernel(nest, options.target, options.numerics)
-            else:
+            if schedule is not None:
                 apply_schedule(nest, schedule)
-        run_passes(TO_TILES, module, timings)
+            elif isinstance(kernel, te.KernelOp):
+                schedule = schedule_kernel(nest, options.target, options.numerics)
+        if any(isinstance(op, StmtOp) for op in nest.walk()):
+            run_passes(TO_TILES, module, timings)
     except NncError as error:
         error.where = error.where or describe(kernel)
         raise
     return nest, schedule
 
 
-def num_points(kernel: te.KernelOp) -> int:
-    """Scalar bodies that one run of a kernel evaluates."""
-    total = 0
-    for op in kernel.walk():
-        if isinstance(op, te.ComputeOp):
-            points = 1
-            for axis in op.axes:
-                points *= axis.size
-            total += points
-    return total
+def is_small(kernel: te.KernelOp | KernelOp) -> bool:
+    """Whether one run evaluates so few scalar bodies that one thread does it alone."""
+    if not isinstance(kernel, te.KernelOp):
+        return False
+    computes = [op for op in kernel.walk() if isinstance(op, te.ComputeOp)]
+    return sum(prod(axis.size for axis in op.axes) for op in computes) < ALONE_POINTS
 
 
 class KernelCompiler:
-    """Compiles the te.kernels of one module; used as a context for its LLVM thread.
+    """Compiles the kernels of one module; used as a context for its LLVM thread.
 
     Without `make_objects` it stops at LLVM IR text.
     """
@@ -117,7 +115,7 @@ class KernelCompiler:
     def __exit__(self, *exception: object) -> None:
         self._llvm.shutdown(cancel_futures=exception[0] is not None)
 
-    def add(self, kernel: te.KernelOp, schedule: sched.ScheduleOp | None) -> None:
+    def add(self, kernel: te.KernelOp | KernelOp, schedule: sched.ScheduleOp | None = None) -> None:
         """Lower and emit a kernel, unless an equal one has been."""
         with self.timings.stage("find equal kernels"):
             key = self._keys.key(kernel, schedule)
@@ -127,9 +125,10 @@ class KernelCompiler:
             lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
             with self.timings.stage("emit"):
                 emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
-            self._known[key] = kernel_code(lowered, emitted, num_points(kernel))
+            self._known[key] = kernel_code(lowered, emitted, is_small(kernel))
             self.kernels.lowered[symbol] = lowered
-            self.kernels.schedules[symbol] = used
+            if used is not None:
+                self.kernels.schedules[symbol] = used
             self.kernels.emitted[symbol] = emitted
             self._waiting.append(emitted)
             if len(self._waiting) == MODULE_KERNELS:
@@ -138,14 +137,14 @@ class KernelCompiler:
         self.kernels.symbols[name] = self._symbols[key]
 
     def add_all(self, module: ModuleOp) -> None:
-        """Compile every te.kernel of a module, each with its schedule if it has one."""
+        """Compile every kernel of a module, each with its schedule if it has one."""
         schedules = {
             op.kernel.root_reference.data: op
             for op in module.ops
             if isinstance(op, sched.ScheduleOp)
         }
         for op in module.ops:
-            if isinstance(op, te.KernelOp):
+            if isinstance(op, te.KernelOp | KernelOp):
                 self.add(op, schedules.get(op.sym_name.data))
         self.flush()
 
@@ -162,7 +161,7 @@ class KernelCompiler:
             self.kernels.objects.append(future)
 
 
-def kernel_code(kernel: KernelOp, emitted: EmittedKernel, points: int) -> KernelCode:
+def kernel_code(kernel: KernelOp, emitted: EmittedKernel, small: bool) -> KernelCode:
     """What the program's planner needs to know of a kernel."""
     return KernelCode(
         phases=tuple((phase.symbol, phase.extent) for phase in emitted.phases),
@@ -170,7 +169,7 @@ def kernel_code(kernel: KernelOp, emitted: EmittedKernel, points: int) -> Kernel
         num_outputs=kernel.num_outputs.value.data,
         temporaries=tuple(emitted.temporaries),
         scratch=emitted.scratch_bytes,
-        alone=points < ALONE_POINTS,
+        alone=small,
     )
 
 

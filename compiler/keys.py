@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from xdsl.ir import Attribute, Operation, SSAValue
 
-from ..dialects import sched, te
+from ..dialects import loop, sched, te
 
 _NAMES_OF_KERNEL = frozenset({"sym_name", "arg_names"})
 
@@ -17,12 +17,12 @@ class KernelKeys:
     def __init__(self):
         self._texts: dict[Attribute, str] = {}
 
-    def key(self, kernel: te.KernelOp, schedule: sched.ScheduleOp | None) -> str:
+    def key(self, kernel: te.KernelOp | loop.KernelOp, schedule: sched.ScheduleOp | None) -> str:
         """A digest that equal kernels under equal schedules share.
 
         Names of arguments count only where a schedule may say them.
         """
-        parts: list[str] = []
+        parts = [kernel.name]
         numbers: dict[SSAValue, int] = {}
         skip = _NAMES_OF_KERNEL if schedule is None else frozenset({"sym_name"})
         self._write(kernel, numbers, parts, skip)

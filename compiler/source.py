@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import ModuleOp
 
-from ..core.errors import InputError, ModelError
+from ..core.errors import InputError
 
 if TYPE_CHECKING:
     import onnx
@@ -38,13 +38,9 @@ def load(model: ModelSource) -> ModuleOp:
 
 
 def _parse_file(path: str) -> ModuleOp:
-    from ..textir import parse
+    from ..textir import parse_file
+    from ..textir.weights import load as load_weights
 
-    try:
-        text = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the file: {error.strerror}", where=path) from None
-    try:
-        return parse(text.decode(), path)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"not UTF-8 text: {error.reason}", where=path) from None
+    module = parse_file(path)
+    load_weights(module, path)
+    return module

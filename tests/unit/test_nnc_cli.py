@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nnc.tools.nnc import main
 
-W = np.random.default_rng(1).standard_normal((4, 3), np.float32)
+W = np.random.default_rng(1).standard_normal((4, 40), np.float32)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         ],
         "test",
         [value("x", TensorProto.FLOAT, ["batch", 4])],
-        [value("y", TensorProto.FLOAT, ["batch", 3])],
+        [value("y", TensorProto.FLOAT, ["batch", 40])],
         [numpy_helper.from_array(W, "W")],
     )
     opset = [helper.make_opsetid("", 17)]
@@ -61,7 +61,7 @@ def test_run_prints_the_outputs_and_says_what_is_random(
 ):
     assert main(["run", model, "--shape", "x=2x4", "--timing"]) == 0
     captured = capsys.readouterr()
-    assert "2x3" in captured.out
+    assert "2x40" in captured.out
     assert "float32" in captured.out
     assert "random content (seed 0) for x" in captured.err
     assert "wait for LLVM" in captured.err
@@ -70,7 +70,7 @@ def test_run_prints_the_outputs_and_says_what_is_random(
 def test_inspect_with_known_shapes(model: str, capsys: pytest.CaptureFixture[str]):
     assert main(["inspect", model, "--shape", "x=2x4", "--schedules"]) == 0
     out = capsys.readouterr().out
-    for text in ("2 operators", "matmul, relu", "float32[2, 4]", "12 elements", "one arena"):
+    for text in ("2 operators", "matmul, relu", "float32[2, 4]", "160 elements", "one arena"):
         assert text in out
     assert "nothing runs on the host" in out
     assert "sched.schedule @matmul_relu" in out
@@ -181,3 +181,14 @@ def test_a_wrong_command_line_ends_with_status_1(
 def test_debug_shows_the_traceback(model: str):
     with pytest.raises(Exception, match="is not known"):
         main(["compile", model, "--debug", "-o", "m.o"])
+
+
+@pytest.mark.parametrize("level", ["graph", "te", "sched", "loop"])
+def test_what_is_written_at_a_level_runs_from_there(model: str, level: str):
+    """The text and the weights beside it are the whole model."""
+
+    x = write_input()
+    assert main(["compile", model, "--shape", "x=2x4", "--emit", level, "-o", "m.nn"]) == 0
+    assert main(["run", "m.nn", "--input", "x=x.npy", "-o", "out.npz"]) == 0
+    with np.load("out.npz") as out:
+        np.testing.assert_allclose(out["y"], np.maximum(x @ W, 0), rtol=1e-5, atol=1e-6)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from xdsl.dialects.builtin import ModuleOp
+
 from ...compiler.emit import emit
 from ...compiler.options import Options
 from ...compiler.source import load
@@ -24,9 +26,20 @@ def run(flags: Flags) -> None:
             Path(flags.output).write_bytes(data)
         except OSError as error:
             raise InputError(f"cannot write: {error.strerror}", where=flags.output) from None
+        save_weights(flags.emit, module, flags.output)
     elif isinstance(made, bytes) and sys.stdout.isatty():
         raise InputError("object code is not for a terminal", hint="-o FILE")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+def save_weights(level: str, module: ModuleOp, path: str) -> None:
+    """Write the weights that a text of ours names beside it."""
+    if level in ("llvm", "asm", "obj"):
+        return
+    from ...textir.weights import collect, save
+
+    if arrays := collect(module):
+        save(arrays, path)
