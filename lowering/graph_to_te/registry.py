@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from xdsl.ir import Operation
 
-from ...core.irtypes import tensor_shape
 from ...dialects.graph import registry
 from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.graph.types import dims
@@ -72,6 +71,7 @@ def why_host(op: Operation) -> str | None:
 def has_static_shapes(op: Operation) -> bool:
     """Whether the shapes of all operands and results are known."""
     for value in (*op.operands, *op.results):
-        if dims(value.type) is None or -1 in tensor_shape(value.type):
+        extents = dims(value.type)
+        if extents is None or not all(isinstance(extent, int) for extent in extents):
             return False
     return True
