@@ -73,12 +73,13 @@ def _complain(diagnostic: Diagnostic, sources: dict[str, str]) -> None:
     print(diagnostic.render(sources), file=sys.stderr)
 
 
-def _internal(error: Exception) -> Diagnostic:
+def _internal(error: Exception, step: Step | None = None) -> Diagnostic:
+    where = f" in pass '{step.flag}'" if step is not None else ""
     if isinstance(error, RecursionError):
-        return Diagnostic(Severity.ERROR, "the IR is nested too deeply for one of these passes")
+        return Diagnostic(Severity.ERROR, f"the IR is nested too deeply{where}")
     return Diagnostic(
         Severity.ERROR,
-        f"internal error: {type(error).__name__}: {error}",
+        f"internal error{where}: {type(error).__name__}: {error}",
         help="this is a bug in the compiler; nn-opt --debug shows the traceback",
     )
 
@@ -99,6 +100,8 @@ class Driver:
         self.steps = build(flags.pipelines, registry)
         self.timing = Timing()
         self.log = Log()
+        self.step: Step | None = None
+        """The pass at work."""
         self.sources: dict[str, str] = {}
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self.check_names()
@@ -168,7 +171,7 @@ class Driver:
                 diagnostics.append(from_exception(error))
             except Exception as error:
                 self.show_traceback()
-                diagnostics.append(_internal(error))
+                diagnostics.append(_internal(error, self.step))
         ok = all(one.severity is not Severity.ERROR for one in diagnostics)
         if self.flags.verify_diagnostics:
             expected = expectations(part.text, part.first_line)
@@ -185,6 +188,7 @@ class Driver:
     def transform(self, part: Part) -> bytes:
         """Parse, verify, run the passes, print."""
         flags = self.flags
+        self.step = None
         context = self.registry.context(allow_unregistered=flags.allow_unregistered)
         with self.timing.stage("parse"):
             module = self.parse(part, context)
@@ -229,6 +233,7 @@ class Driver:
         """The pipeline, with all that the flags ask for around each pass."""
         around = self.instruments()
         for step in self.steps:
+            self.step = step
             for one in around:
                 one.before(step, module)
             try:
@@ -241,6 +246,7 @@ class Driver:
                 raise
             for one in around:
                 one.after(step, module)
+        self.step = None
 
     def apply(self, step: Step, module: ModuleOp, context: Context) -> None:
         """Run one pass, listening to it where a flag asks for that."""
