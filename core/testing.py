@@ -262,11 +262,16 @@ def lit_files(folder: Path) -> list[Path]:
     ]
 
 
-def available_features() -> frozenset[str]:
-    """What this machine has that a test may require."""
+def mlir_opt() -> str | None:
+    """Upstream's tool, where it is installed."""
     from shutil import which
 
-    features = {"mlir-opt"} if which("mlir-opt-22") or which("mlir-opt") else set[str]()
+    return which("mlir-opt-22") or which("mlir-opt")
+
+
+def available_features() -> frozenset[str]:
+    """What this machine has that a test may require."""
+    features = {"mlir-opt"} if mlir_opt() else set[str]()
     with open("/proc/cpuinfo") if os.path.exists("/proc/cpuinfo") else io.StringIO() as file:
         flags = file.read()
     features |= {name for name in ("avx512f", "avx2") if name in flags}

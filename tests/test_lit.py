@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from nnc.core.testing import LitRunner, LitSkipped, available_features, filecheck, lit_files
+from nnc.core.testing import (
+    LitRunner,
+    LitSkipped,
+    available_features,
+    filecheck,
+    lit_files,
+    mlir_opt,
+)
 from nnc.tools import nn_opt
 
 LIT = Path(__file__).parent / "lit"
@@ -21,7 +28,8 @@ def run_nnc(args: list[str]) -> int | None:
 @pytest.fixture(scope="module")
 def runner() -> LitRunner:
     commands = {"nn-opt": nn_opt.main, "nnc": run_nnc, "filecheck": filecheck}
-    return LitRunner(commands, available_features(), {"%python": sys.executable})
+    programs = {"%python": sys.executable, "%mlir-opt": mlir_opt() or "mlir-opt"}
+    return LitRunner(commands, available_features(), programs)
 
 
 @pytest.mark.parametrize("path", lit_files(LIT), ids=lambda path: str(path.relative_to(LIT)))

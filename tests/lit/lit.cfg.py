@@ -8,7 +8,7 @@ import tempfile
 
 import lit.formats
 
-from nnc.core.testing import available_features
+from nnc.core.testing import available_features, mlir_opt
 
 config.name = "nnc"
 config.test_format = lit.formats.ShTest(execute_external=False)
@@ -20,3 +20,4 @@ config.available_features |= available_features()
 bin_folder = os.path.dirname(sys.executable)
 config.environment["PATH"] = bin_folder + os.pathsep + os.environ["PATH"]
 config.substitutions.append(("%python", sys.executable))
+config.substitutions.append(("%mlir-opt", mlir_opt() or "mlir-opt"))

@@ -1,6 +1,8 @@
 """The rules of docs/layout.md: links, packages, relative imports, a quick start."""
 
 import ast
+import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -68,6 +70,16 @@ def test_every_folder_with_modules_is_a_package(layer: str) -> None:
         assert (folder / "__init__.py").is_file(), f"{folder} has no __init__.py"
 
 
+def test_constraints_pin_what_the_project_names_and_hold_no_addresses() -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    lines = (ROOT / "constraints.txt").read_text().split()
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    named = [*config["project"]["dependencies"], *config["dependency-groups"]["dev"]]
+    names = {re.split(r"[^\w.-]", name)[0].lower().replace("_", "-") for name in named}
+    assert names <= pinned
+
+
 def imports(path: Path) -> list[tuple[str, int, bool]]:
     """(module, level, at the top) of each import of a file; TYPE_CHECKING blocks left out."""
     tree = ast.parse(path.read_text(), str(path))
@@ -127,6 +139,23 @@ try:
 except SystemExit as stop:
     assert stop.code == 0"""
     assert not loaded_by(code) & {*HEAVY, "xdsl"}
+
+
+def test_help_is_quick() -> None:
+    """Within 0.3 s of CPU time; the best of three, since other tests run beside this one."""
+    nn_opt = Path(sys.executable).with_name("nn-opt")
+    spent: list[float] = []
+    for _ in range(3):
+        before = os.times()
+        subprocess.run([nn_opt, "--help"], capture_output=True, check=True)
+        after = os.times()
+        spent.append(
+            after.children_user
+            + after.children_system
+            - before.children_user
+            - before.children_system
+        )
+    assert min(spent) < 0.3
 
 
 def test_a_run_over_an_empty_module_imports_nothing_heavy() -> None:
