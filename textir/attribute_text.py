@@ -13,20 +13,24 @@ from xdsl.dialects.builtin import (
     ArrayAttr,
     BuiltinAttribute,
     BytesAttr,
+    CallSiteLoc,
     DenseArrayBase,
     DenseIntOrFPElementsAttr,
     DictionaryAttr,
     FileLineColLoc,
     FloatAttr,
     FunctionType,
+    FusedLoc,
     IndexType,
     IntegerAttr,
     IntegerType,
+    NameLoc,
     NoneAttr,
     StringAttr,
     SymbolRefAttr,
     TensorType,
     UnitAttr,
+    UnknownLoc,
     UnrankedTensorType,
     i1,
     i64,
@@ -135,13 +139,31 @@ class AttributeText:
                 return self._array(cast("DenseArrayBase[Any]", attribute))
             case AffineMapAttr() if self._pretty:
                 return f"affine_map<{map_text(attribute.data)}>"
-            case FileLineColLoc():
-                name = quoted(attribute.filename.data)
-                return f"loc({name}:{attribute.line.data}:{attribute.column.data})"
+            case FileLineColLoc() | NameLoc() | CallSiteLoc() | FusedLoc() | UnknownLoc():
+                return f"loc({self._location(attribute)})"
             case TypeAttribute():
                 return self._type(attribute)
             case _:
                 return self._other(attribute)
+
+    def _location(self, location: Attribute) -> str:
+        match location:
+            case FileLineColLoc():
+                name = quoted(location.filename.data)
+                return f"{name}:{location.line.data}:{location.column.data}"
+            case NameLoc():
+                inner = location.location
+                behind = "" if isinstance(inner, NoneAttr) else f"({self._location(inner)})"
+                return f"{quoted(location.desc.data)}{behind}"
+            case CallSiteLoc():
+                return f"callsite({self._location(location.callee)} at {self._location(location.caller)})"
+            case FusedLoc():
+                metadata = location.metadata
+                about = "" if isinstance(metadata, NoneAttr) else f"<{self.of(metadata)}>"
+                parts = cast("ArrayAttr[Attribute]", location.locations).data
+                return f"fused{about}[{', '.join(self._location(part) for part in parts)}]"
+            case _:
+                return "unknown"
 
     def _integer(self, value: IntegerAttr[Any]) -> str:
         number = number_text(value)
@@ -173,6 +195,8 @@ class AttributeText:
         values = list(value.get_values()) if is_number else []
         is_splat = count > 1 and raw == raw[: len(raw) // count] * count
         plain = is_number and all(isinstance(v, int) or isfinite(v) for v in values)
+        if element == i1 and any(byte > 1 for byte in raw):
+            plain = False
         if not plain or (count > HEX_FROM and not is_splat and element != i1):
             return f'dense<"0x{raw.hex().upper()}">'
         if is_splat or not value.get_shape():

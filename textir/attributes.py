@@ -240,7 +240,7 @@ class _Border:
             )
             or type(error).__name__ == "error"
         ):
-            raise Malformed(where + min(self._parser.pos, len(self._text)), str(error)) from None
+            raise Malformed(where, str(error)) from None
         if isinstance(error, AssertionError | TypeError | NotImplementedError | KeyError):
             raise Malformed(where, f"'{self._text[:60]}' is no valid attribute") from None
 

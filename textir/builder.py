@@ -215,9 +215,11 @@ class Builder:
         if dialect not in dialects:
             message = f"there is no dialect '{dialect}' (op '{name}')"
             return Malformed(position, message, did_you_mean(dialect, dialects))
-        names = [op.name for op in self.context.loaded_ops if op.name.startswith(f"{dialect}.")]
-        message = f"dialect '{dialect}' has no op '{name.removeprefix(dialect + '.')}'"
-        return Malformed(position, message, did_you_mean(name, names))
+        head = f"{dialect}."
+        ops = [op.name for op in self.context.loaded_ops if op.name.startswith(head)]
+        word = name.removeprefix(head)
+        hint = did_you_mean(word, [op.removeprefix(head) for op in ops], head)
+        return Malformed(position, f"dialect '{dialect}' has no op '{word}'", hint)
 
     # --- properties
 
@@ -271,7 +273,7 @@ def _generic(builder: Builder, node: Node, place: Place) -> Task | None:
     _check_types(values, inputs, operands, signature[0])
     attributes = {} if attrs is None else builder.reader.dictionary(attrs[1], attrs[0])
     if props is not None:
-        properties = builder.reader.dictionary(props[1], props[0])
+        properties = builder.reader.dictionary(props[1], props[0] + 1)
     else:
         properties = _take_properties(op_class, attributes)
     blocks = builder.successors(successors) if successors else ()
@@ -336,13 +338,8 @@ def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
     if types is not None and known is not None and not known.has_results:
         _check_operand_types(op_class, values, result_types, types[0])
         result_types = ()
-    op = op_class.create(
-        operands=values,
-        result_types=result_types,
-        properties=properties,
-        attributes=attributes,
-        successors=builder.successors(successors),
-    )
+    blocks = builder.successors(successors) if successors else ()
+    op = fastir.create(op_class, values, result_types, properties, attributes, blocks)
     if regions is None:
         builder.finish(op, place)
         return None
@@ -409,15 +406,14 @@ def _operands(
 
 
 def _flat_sizes(known: decl.Declared, count: int, position: int) -> list[int]:
-    fixed = known.groups.count(decl.ONE)
-    rest = count - fixed
-    if rest < 0 or (rest and known.num_variable != 1):
+    sizes = decl.flat_sizes(known.groups, count)
+    if sizes is None:
         raise Malformed(
             position,
             f"expected {len(known.groups)} operand groups: '%a' for one value, '_' for an absent "
             "one, '[%a, %b]' for several",
         )
-    return [1 if group == decl.ONE else rest for group in known.groups]
+    return sizes
 
 
 def _group(builder: Builder, node: Node) -> list[SSAValue]:

@@ -64,6 +64,7 @@ class Declared:
         segments: where the sizes of operand groups are kept: (name, in the properties).
         symbol: the property that is written `@name`.
         is_regular: results, regions and successors are told apart by their number alone.
+        has_results: the op may have any.
         has_results: whether it can have any.
     """
 
@@ -73,11 +74,6 @@ class Declared:
     symbol: str | None
     is_regular: bool
     has_results: bool
-
-    @property
-    def num_variable(self) -> int:
-        """How many groups may have any length."""
-        return len(self.groups) - self.groups.count(ONE)
 
 
 @cache
@@ -162,3 +158,20 @@ def _parameter(constraint: object, position: int) -> Attribute | None:
     if isinstance(inner, EqAttrConstraint):
         return cast("EqAttrConstraint[Attribute]", inner).attr
     return None
+
+
+def flat_sizes(groups: tuple[str, ...], count: int) -> list[int] | None:
+    """How `count` values without brackets fill the groups; None: it is not clear.
+
+    In order, where no group takes many; then optional ones at the end may be absent. Otherwise the
+    one group that takes many takes what the others leave.
+    """
+    rest = count - groups.count(ONE)
+    if MANY not in groups:
+        absent = groups[count:]
+        if count > len(groups) or absent.count(OPTIONAL) != len(absent):
+            return None
+        return [1] * count + [0] * len(absent)
+    if rest < 0 or (rest and len(groups) - groups.count(ONE) != 1):
+        return None
+    return [1 if group == ONE else rest for group in groups]

@@ -52,6 +52,8 @@ _WORDS = {
     "FACTOR": "'*' or '/'",
     _END: "the end of the text",
 }
+_LATE = frozenset({"SIGNATURE", "TYPES", "TYPE", "RETURNS"})
+"""Tokens whose text begins behind their mark."""
 _RARE = {"LOC", "AFFINE_MAP", "HEX", "OPEN_REGIONS", "PROPS", "UNDERSCORE", "OUT"}
 
 
@@ -115,7 +117,7 @@ def parse(text: str, tables: Tables) -> list[Any]:
         elif kind == "RBRACE":
             depth -= 1
         states.append(target)
-        values.append((position, content))
+        values.append((end - len(content) if kind in _LATE else position, content))
         position = end
 
 

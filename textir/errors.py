@@ -79,7 +79,7 @@ def at(
     )
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str | None:
-    """A hint that names what is close to a misspelt word."""
-    close = get_close_matches(word, list(known), n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(repr(name) for name in close)}?" if close else None
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str | None:
+    """A hint that names what is close to a misspelt word; `prefix` stands before each name."""
+    close = get_close_matches(word, list(known), n=2, cutoff=0.7)
+    return f"did you mean {' or '.join(repr(prefix + name) for name in close)}?" if close else None

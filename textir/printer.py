@@ -95,7 +95,7 @@ class TextPrinter:
         if results:
             head += ", ".join([self.names.of(result) for result in results]) + " = "
         form: Task | str | None = None
-        if named:
+        if named and not (op.successors and op.name in FORMS):
             special = FORMS.get(op.name)
             form = (special or _uniform_form)(self, op, indent)
         if form is None:
@@ -144,7 +144,7 @@ class TextPrinter:
         self._out.append("{\n")
         for block in region.blocks:
             is_entry = block.prev_block is None
-            if not is_entry or (label and (block.args or block.first_op is None)):
+            if not is_entry or (label and needs_label(block)):
                 self._out.append(f"{indent}{self._blocks[block]}{self._arguments(block)}:\n")
             yield self.ops(block, indent + "  ")
         self._out.append(indent + "}")
@@ -215,6 +215,8 @@ class TextPrinter:
     def uniform(self, op: Operation, indent: str) -> Task | str | None:
         known = decl.declared(type(op))
         if known is None or not known.is_regular or isinstance(op, UnregisteredOp):
+            return None
+        if op.results and not known.has_results:
             return None
         if "." not in op.name or _IDENTIFIER.fullmatch(op.name) is None:
             return None
@@ -302,7 +304,7 @@ class TextPrinter:
         sizes = self._sizes(op, known)
         if sizes is None:
             return None
-        if sizes == [] or _flat_is_clear(known, sizes):
+        if sizes == [] or sizes == decl.flat_sizes(known.groups, len(values)):
             return self._flat(op, values)
         parts: list[str] = []
         at = 0
@@ -339,13 +341,15 @@ class TextPrinter:
         return f"({text})"
 
 
+def may_omit_label(block: Block) -> bool:
+    """Whether nothing refers to an entry block, and it has no name of its own."""
+    return block.first_use is None and block.name_hint is None
+
+
+def needs_label(block: Block) -> bool:
+    """Whether an entry block cannot go without its label."""
+    return bool(block.args) or block.first_op is None or not may_omit_label(block)
+
+
 def _uniform_form(printer: TextPrinter, op: Operation, indent: str) -> Task | str | None:
     return printer.uniform(op, indent)
-
-
-def _flat_is_clear(known: decl.Declared, sizes: list[int]) -> bool:
-    rest = sum(sizes) - known.groups.count(decl.ONE)
-    if rest < 0 or (rest and known.num_variable != 1):
-        return False
-    expected = [1 if group == decl.ONE else rest for group in known.groups]
-    return sizes == expected

@@ -12,18 +12,20 @@ import re
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AffineMapAttr,
-    AnyFloat,
+    AnyDenseElement,
     ArrayAttr,
     BytesAttr,
     DenseArrayBase,
-    FloatAttr,
+    DenseIntOrFPElementsAttr,
     FusedLoc,
     IntegerAttr,
     LocationAttr,
     NoneAttr,
+    RankedStructure,
     StringAttr,
     TensorType,
     UnrankedTensorType,
+    i1,
 )
 from xdsl.ir import Attribute, TypeAttribute
 from xdsl.parser import Parser
@@ -31,7 +33,10 @@ from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 from ..core.irtypes import int_attr
 
+_NAMED_DIM = re.compile(r"(?:(?:[0-9]+|\?)x)*\[")
+_LAYOUT = re.compile(r"(?:[^<>,]|<[^<>]*>)*,\s*layout\s*\(")
 _DIM = re.compile(r"\[([^\[\]]*)\]")
+_HEX = re.compile(r'<\s*"')
 
 
 class TypeParser(Parser):
@@ -90,16 +95,12 @@ class TypeParser(Parser):
         return BufferType.get(shape, element, space, layout.data if layout else None)
 
     def _parse_tensor_attrs(self) -> TensorType | UnrankedTensorType:
-        kind = self._current_token.kind
-        content = self.lexer.input.content
-        end = content.find(">", self._current_token.span.start)
-        is_named = "[" in content[self._current_token.span.start : end]
-        if kind != MLIRTokenKind.L_SQUARE and not is_named and "layout" not in content:
-            return super()._parse_tensor_attrs()
-        return self._parse_named_tensor()
+        content, start = self.lexer.input.content, self._current_token.span.start
+        if _NAMED_DIM.match(content, start) or _LAYOUT.match(content, start):
+            return self._parse_named_tensor()
+        return super()._parse_tensor_attrs()
 
     def _parse_named_tensor(self) -> TensorType | UnrankedTensorType:
-        mark = self._current_token.span.start
         entries: list[StringAttr | IntegerAttr] = []
         shape: list[int] = []
         while True:
@@ -110,9 +111,7 @@ class TypeParser(Parser):
         element = self.parse_type()
         layout: Attribute = NoneAttr()
         if self.parse_optional_punctuation(",") is not None:
-            if self.parse_optional_keyword("layout") is None:
-                self._resume_from(mark)
-                return super()._parse_tensor_attrs()
+            self.parse_keyword("layout")
             layout = AffineMapAttr(self.parse_affine_map())
         elif not any(isinstance(entry, StringAttr) and entry.data != "?" for entry in entries):
             return TensorType(element, shape)
@@ -161,6 +160,18 @@ class TypeParser(Parser):
         self._resume_from(found.end())
         return DenseArrayBase(element, BytesAttr(bytes.fromhex(found[2])))
 
+    def parse_dense_int_or_fp_elements_attr(
+        self, type: RankedStructure[AnyDenseElement] | None
+    ) -> DenseIntOrFPElementsAttr:
+        """As xDSL; a boolean is the byte 0 or 1, not -1, unless it is written in hexadecimal."""
+        is_literal = not _HEX.match(self.lexer.input.content, self._current_token.span.start)
+        read = super().parse_dense_int_or_fp_elements_attr(type)
+        if is_literal and read.get_element_type() == i1:
+            return DenseIntOrFPElementsAttr(
+                read.type, BytesAttr(read.data.data.replace(b"\xff", b"\x01"))
+            )
+        return read
+
     def _parse_location(self) -> LocationAttr:
         mark = self._current_token.span.start
         if self.parse_optional_keyword("fused") is None:
@@ -173,5 +184,3 @@ class TypeParser(Parser):
         parts = self.parse_comma_separated_list(self.Delimiter.SQUARE, self._parse_location)
         return FusedLoc(tuple(parts), metadata)
 
-
-__all__ = ["AnyFloat", "FloatAttr", "TypeParser"]

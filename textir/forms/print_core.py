@@ -18,7 +18,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 from .. import declared as decl
 from ..attribute_text import symbol_text
 from ..literals import number_text
-from ..printer import FORMS, Task, TextPrinter
+from ..printer import FORMS, Task, TextPrinter, may_omit_label
 
 
 def extra(
@@ -37,7 +37,8 @@ def entry_block(op: Operation) -> Block | None:
     """The only block of the only region, None if it is another shape."""
     if len(op.regions) != 1 or len(op.regions[0].blocks) != 1:
         return None
-    return op.regions[0].block
+    block = op.regions[0].block
+    return block if may_omit_label(block) else None
 
 
 def returns(p: TextPrinter, outputs: Sequence[Attribute]) -> str:
@@ -80,7 +81,7 @@ def _func(p: TextPrinter, op: Operation, indent: str) -> Task | str | None:
     if first is None:
         inputs = p.attributes.many(type_.inputs.data)
         return f"func.func{word} {name}({inputs}){returns(p, type_.outputs.data)}{more}"
-    if tuple(first.arg_types) != tuple(type_.inputs.data):
+    if tuple(first.arg_types) != tuple(type_.inputs.data) or not may_omit_label(first):
         return None
     return _func_text(p, op, f"func.func{word} {name}(", type_, more, indent)
 

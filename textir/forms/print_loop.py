@@ -24,7 +24,7 @@ from ..attribute_text import symbol_text
 from ..expressions import Space
 from ..index_text import map_is_stable, order_of_use, set_text, text_of
 from ..literals import number_text
-from ..printer import FORMS, Task, TextPrinter
+from ..printer import FORMS, Task, TextPrinter, may_omit_label
 from .print_core import binds, entry_block, extra
 from .print_te import (
     _AXIS,
@@ -233,8 +233,9 @@ def _if(p: TextPrinter, op: Operation, indent: str) -> Task | None:
     more = extra(p, op, ("condition",), "")
     if more is None or not isinstance(condition, AffineSetAttr) or not 1 <= len(op.regions) <= 2:
         return None
-    if any(len(region.blocks) != 1 or region.block.args for region in op.regions):
-        return None
+    for region in op.regions:
+        if len(region.blocks) != 1 or region.block.args or not may_omit_label(region.block):
+            return None
     text = _condition(p, condition, ivs, ())
     return None if text is None else _if_text(p, op, f"loop.if {text}{more} ", indent)
 

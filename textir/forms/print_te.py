@@ -21,7 +21,7 @@ from ...dialects.te import REDUCE, AxisAttr
 from ..attribute_text import quoted, symbol_text
 from ..expression_text import BodyText
 from ..expressions import Space
-from ..printer import FORMS, Task, TextPrinter
+from ..printer import FORMS, Task, TextPrinter, may_omit_label
 from .print_core import binds, entry_block, extra, returns
 
 _AXIS = re.compile(r"[A-Za-z_][\w$]*", re.ASCII)
@@ -181,7 +181,9 @@ def combine(p: TextPrinter, op: Operation, space: Space, indent: str, yield_name
 def has_bodies(op: Operation) -> bool:
     """Whether there is a body and perhaps a combine region, of one block each, as forms need."""
     regions = op.regions
-    if not 1 <= len(regions) <= 2 or any(len(region.blocks) != 1 for region in regions):
+    if not 1 <= len(regions) <= 2 or any(
+        len(region.blocks) != 1 or not may_omit_label(region.block) for region in regions
+    ):
         return False
     init = op.properties.get("init")
     return not regions[0].block.args and (init is None or isinstance(init, ArrayAttr))
