@@ -37,7 +37,7 @@ from ...core.walk import children, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
 from ...dialects.graph.registry import HOST, operators
 from .fusion_groups import Group, Limits, group_block, is_view
-from .parameters import is_parameter
+from .parameters import is_open, is_parameter
 
 MAX_WORDS = 6
 """A kernel's name lists at most this many operators."""
@@ -170,7 +170,7 @@ class FusePass(ModulePass):
         host = {name if name.startswith("graph.") else f"graph.{name}" for name in self.host}
         host |= host_operators()
         limits = Limits(self.max_ops, self.injective_epilogue)
-        fuse(op, lambda graph_op: graph_op.name in host, limits)
+        fuse(op, lambda graph_op: graph_op.name in host or is_open(graph_op), limits)
 
 
 def host_operators() -> set[str]:

@@ -51,6 +51,9 @@ VIEWS = frozenset(
 )
 """Operators whose result is the operand's memory under another shape."""
 
+WRITES_PIECES = frozenset(("graph.concat",))
+"""Operators that are best written piece by piece: whoever reads them reads memory."""
+
 PASSES_OVER_INPUT = {
     "graph.softmax": 3,
     "graph.log_softmax": 3,
@@ -203,7 +206,7 @@ class _Grouping:
     def _joins(self, op: GraphOp, group: Group) -> bool:
         if op.PATTERN > Pattern.INJECTIVE or len(group.members) >= self.limits.max_ops:
             return False
-        if is_view(group.sink) or is_reshape(op):
+        if is_view(group.sink) or is_reshape(op) or op.name in WRITES_PIECES:
             return False
         if group.anchor is not None and not self._takes_producer(op, group):
             return False
@@ -222,9 +225,11 @@ class _Grouping:
         assert anchor is not None
         if not is_anchor(anchor):
             return False
-        if any(user in group.before_anchor for user in users(op)):
-            return anchor.PATTERN is Pattern.COMM_REDUCE or anchor.name in PASSES_OVER_INPUT
-        return op.PATTERN <= Pattern.BROADCAST
+        if anchor.PATTERN is Pattern.COMM_REDUCE:
+            return True
+        feeds_anchor = any(user in group.before_anchor for user in users(op))
+        is_allowed = not feeds_anchor or anchor.name in PASSES_OVER_INPUT
+        return is_allowed and op.PATTERN <= Pattern.BROADCAST
 
     def _reads(self, op: GraphOp, group: Group) -> Dim | None:
         """How many elements of `op` its users in `group` read."""

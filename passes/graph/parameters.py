@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from xdsl.ir import SSAValue
 
-from ...dialects.graph.base import GraphOp
+from ...dialects.graph.base import ConstantOp, GraphOp
+from ...dialects.graph.types import dims
 
 NAMES = frozenset(
     (
@@ -20,6 +21,17 @@ NAMES = frozenset(
     )
 )
 """Names of such operands, as ONNX has them."""
+
+
+def is_open(op: GraphOp) -> bool:
+    """Whether it is known only at run time how `op` works, or on which extents: no kernel then."""
+    shapes = [dims(value.type) for value in (*op.operands, *op.results)]
+    if any(shape is None or None in shape for shape in shapes):
+        return True
+    return any(
+        is_parameter(op, position) and not isinstance(operand.owner, ConstantOp)
+        for position, operand in enumerate(op.operands)
+    )
 
 
 def is_parameter(op: GraphOp, position: int) -> bool:
