@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import frexp
 from typing import Any
 
+from xdsl.dialects.builtin import Float16Type
 from xdsl.ir import Attribute
 
 from ....core.dtypes import numpy_dtype
@@ -188,7 +189,7 @@ class Square(Pattern[PowOp]):
 class DivisionByConstant(Pattern[DivOp]):
     """x / c -> x * (1 / c) of floats, if c is a power of two; with `fast` for any c
 
-    1 / c must be a normal number of every type, so of f16.
+    1 / c must be a normal number.
     """
 
     def __init__(self, fast: bool):
@@ -201,7 +202,8 @@ class DivisionByConstant(Pattern[DivOp]):
         if element(op.b.type) not in FLOATS:
             return
         inverse = 1 / float(divisor)
-        if not 2.0**-14 <= abs(inverse) <= 2.0**15:
+        least, most = (-14, 15) if isinstance(element(op.b.type), Float16Type) else (-126, 127)
+        if not 2.0**least <= abs(inverse) <= 2.0**most:
             return
         if self.fast or abs(frexp(inverse)[0]) == 0.5:
             rw.replace(op, typed_like(MulOp.of(op.a, scalar_like(rw, op.a, inverse)), op))
