@@ -22,7 +22,7 @@ STAGED_BYTES = 64 * 1024
 that takes less time than asking NumPy for the address of a fresh array."""
 
 
-class _Workspace:
+class Workspace:
     """Memory of one running call: arena, scratch, small inputs and outputs, and the frame."""
 
     def __init__(self, program: Program, threads: int):
@@ -70,12 +70,12 @@ class Executable:
     def __init__(self, program: Program, threads: int, pool_code: Callable[[], PoolCode]):
         self.program = program
         self.threads = threads
-        self._pool_code = pool_code
+        self.pool_code = pool_code
         self._names = {spec.name: None for spec in program.inputs}
         self._entries = {
             step.entry: _ENTRY(step.entry) for step in program.steps if isinstance(step, Segment)
         }
-        self._workspaces: deque[_Workspace] = deque()
+        self._workspaces: deque[Workspace] = deque()
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -100,13 +100,13 @@ class Executable:
         try:
             workspace = self._workspaces.pop()
         except IndexError:
-            workspace = _Workspace(self.program, self.threads)
+            workspace = Workspace(self.program, self.threads)
         try:
             return self._run(given, workspace)
         finally:
             self._workspaces.append(workspace)
 
-    def _run(self, given: Mapping[str, object], workspace: _Workspace) -> dict[str, Array]:
+    def _run(self, given: Mapping[str, object], workspace: Workspace) -> dict[str, Array]:
         program = self.program
         values: list[Array | None] = [None] * program.num_slots
         for slot, spec in enumerate(program.inputs):
@@ -114,10 +114,7 @@ class Executable:
         for slot, array in program.constants.items():
             values[slot] = array
         for number, step in enumerate(program.steps):
-            if isinstance(step, Segment):
-                self._run_segment(step, values, workspace)
-            else:
-                _run_on_host(step, values)
+            self.run_step(step, values, workspace)
             for slot in program.last_use[number]:
                 values[slot] = None
         results: dict[str, Array] = {}
@@ -127,9 +124,27 @@ class Executable:
             results[output.spec.name] = array.copy() if shared else array
         return results
 
-    def _run_segment(
-        self, segment: Segment, values: list[Array | None], workspace: _Workspace
+    def run_step(
+        self, step: Segment | HostStep, values: list[Array | None], workspace: Workspace
     ) -> None:
+        """Run one step: it reads and fills `values`."""
+        if isinstance(step, HostStep):
+            run_on_host(step, values)
+            return
+        self.bind(step, values, workspace)
+        if self.threads > 1 and step.is_parallel:
+            workers = pool(self.pool_code)
+            if workers.try_acquire():
+                try:
+                    workspace.frame[BARRIER] = workers.barrier
+                    workers.run(step.entry, workspace.address, self.threads)
+                finally:
+                    workers.release()
+                return
+        self._entries[step.entry](workspace.address, 0, 1)
+
+    def bind(self, segment: Segment, values: list[Array | None], workspace: Workspace) -> None:
+        """Put the addresses of what a segment reads and writes into the frame."""
         frame, staged = workspace.frame, workspace.staged
         for slot in segment.host_reads:
             array = values[slot]
@@ -141,19 +156,13 @@ class Executable:
                 array = aligned_empty(shape, dtype)
                 frame[FIRST_SLOT + slot] = array.ctypes.data
             values[slot] = array
-        if self.threads > 1 and segment.is_parallel:
-            workers = pool(self._pool_code)
-            if workers.try_acquire():
-                try:
-                    frame[BARRIER] = workers.barrier
-                    workers.run(segment.entry, workspace.address, self.threads)
-                finally:
-                    workers.release()
-                return
-        self._entries[segment.entry](workspace.address, 0, 1)
 
 
-def _run_on_host(step: HostStep, values: list[Array | None]) -> None:
+def run_on_host(step: HostStep, values: list[Array | None]) -> None:
+    """Run one operator in Python.
+
+    Raises: InputError: it cannot take these values.
+    """
     args = [use.of(values) if use is not None else None for use in step.args]
     results: Sequence[Array]
     try:

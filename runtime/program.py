@@ -44,6 +44,23 @@ class Use:
 
 
 @dataclass(frozen=True)
+class LaunchCode:
+    """One phase of one kernel inside a segment, for profiles: `function(*pointers, low, high)`.
+
+    Attributes:
+        pointers: for each argument, its place in the frame and an offset in bytes.
+        extent: iterations of its outermost parallel loop.
+        name, where: the kernel, and the model's nodes.
+    """
+
+    function: int
+    pointers: tuple[tuple[int, int], ...]
+    extent: int
+    name: str
+    where: str
+
+
+@dataclass(frozen=True)
 class Segment:
     """Compiled code: one call of `entry(frame, tid, threads)` runs it.
 
@@ -52,6 +69,7 @@ class Segment:
         reads: slots whose arrays it takes, but for constants.
         host_reads: those of them that host steps fill.
         writes: slots that it fills, with shape and dtype.
+        launches: what the entry function runs, in order.
         is_parallel: whether several threads have something to do in it.
     """
 
@@ -59,6 +77,7 @@ class Segment:
     reads: tuple[int, ...]
     host_reads: tuple[int, ...]
     writes: tuple[tuple[int, tuple[int, ...], np.dtype[Any]], ...]
+    launches: tuple[LaunchCode, ...] = ()
     is_parallel: bool = True
 
 

@@ -35,7 +35,9 @@ from ...runtime.arrays import Array, ready
 from ...runtime.program import (
     ARENA,
     FIRST_SLOT,
+    SCRATCH,
     HostStep,
+    LaunchCode,
     Output,
     Program,
     Segment,
@@ -95,8 +97,9 @@ class ProgramPlan:
 
     llvm_text: str
     symbols: tuple[str, ...]
+    """The entry functions, then the functions that they call."""
     program: Callable[[Callable[[str], int], object], Program]
-    """Takes the address of each entry function and what keeps the code in memory."""
+    """Takes the address of each symbol and what keeps the code in memory."""
 
 
 def value_bytes(type_: Attribute) -> int:
@@ -155,9 +158,10 @@ class _Planner:
         self._fill_segments()
         launches, arena_bytes = self._place_in_arena()
         steps = [self._host_step(s) if isinstance(s, Operation) else s for s in self.steps]
-        symbols = tuple(s.symbol for s in steps if isinstance(s, SegmentPlan))
+        entries = [s.symbol for s in steps if isinstance(s, SegmentPlan)]
+        functions = [launch.symbol for symbol in entries for launch in launches[symbol]]
         scratch = align(max((code.scratch for code in self.kernels.values()), default=0))
-        text = "\n".join(emit_entry(symbol, launches[symbol], scratch) for symbol in symbols)
+        text = "\n".join(emit_entry(symbol, launches[symbol], scratch) for symbol in entries)
 
         def program(address: Callable[[str], int], keep: object) -> Program:
             return Program(
@@ -175,7 +179,7 @@ class _Planner:
                 keep=keep,
             )
 
-        return ProgramPlan(text, symbols, program)
+        return ProgramPlan(text, tuple(dict.fromkeys([*entries, *functions])), program)
 
     def _place_inputs(self, main: FuncOp) -> None:
         for slot, (argument, spec) in enumerate(zip(main.args, self.inputs, strict=True)):
@@ -370,12 +374,17 @@ class _Planner:
 def _segment(
     plan: SegmentPlan, launches: Sequence[Launch], address: Callable[[str], int]
 ) -> Segment:
-    writes = tuple((slot, s.shape, s.dtype) for slot, s in plan.writes.items())
-    host_reads = tuple(slot for slot, s in plan.reads.items() if s.on_host)
     return Segment(
-        address(plan.symbol),
-        tuple(plan.reads),
-        host_reads,
-        writes,
-        not all(launch.on_first_thread for launch in launches),
+        entry=address(plan.symbol),
+        reads=tuple(plan.reads),
+        host_reads=tuple(slot for slot, storage in plan.reads.items() if storage.on_host),
+        writes=tuple((slot, s.shape, s.dtype) for slot, s in plan.writes.items()),
+        launches=tuple(_launch_code(launch, address) for launch in launches if launch.extent),
+        is_parallel=not all(launch.on_first_thread for launch in launches),
     )
+
+
+def _launch_code(launch: Launch, address: Callable[[str], int]) -> LaunchCode:
+    places = [(place.slot, place.offset) for place in (*launch.reads, *launch.writes)]
+    pointers = (*places, (SCRATCH, 0))
+    return LaunchCode(address(launch.symbol), pointers, launch.extent, launch.symbol, launch.where)

@@ -192,3 +192,12 @@ def test_what_is_written_at_a_level_runs_from_there(model: str, level: str):
     assert main(["run", "m.nn", "--input", "x=x.npy", "-o", "out.npz"]) == 0
     with np.load("out.npz") as out:
         np.testing.assert_allclose(out["y"], np.maximum(x @ W, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_a_profile_names_every_kernel(model: str, capsys: pytest.CaptureFixture[str]):
+    argv = ["bench", model, "--shape", "x=2x4", "--rounds", "2", "--profile"]
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert "1 launches" in out
+    assert "matmul_relu." in out
+    assert "node 'product'" in out

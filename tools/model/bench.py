@@ -25,6 +25,7 @@ from ...compiler.source import load
 from ...core.errors import NncError
 from ...passes.graph.infer_shapes import specialize
 from ...runtime.threads import default_threads
+from . import profile
 from .arrays import random_inputs, save_arrays
 from .flags import Flags
 
@@ -80,6 +81,9 @@ class Worker:
 
 def run(flags: Flags) -> None:
     """Time the systems and print medians, minima and the ratio."""
+    if flags.profile:
+        profile.run(flags)
+        return
     module = load(flags.model)
     specialize(module, dict(flags.shapes))
     signatures = input_signatures(module)

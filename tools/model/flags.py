@@ -25,10 +25,11 @@ class Flags(argparse.Namespace):
     seed: int
     timing: bool
     debug: bool
-    interpret: bool
+    interpret: bool = False
     schedules: bool
     emit: str
     against: str | None
+    profile: bool
     rounds: int
 
 
@@ -133,5 +134,8 @@ def _add_compile(parser: argparse.ArgumentParser) -> None:
 def _add_bench(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "bench")
     parser.add_argument("--against", choices=("onnxruntime",), help="another runtime to time")
+    parser.add_argument(
+        "--profile", action="store_true", help="time every kernel by itself, on one thread"
+    )
     parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
