@@ -102,10 +102,10 @@ class BodyBuilder:
                 return text, None, position
             case ("true" | "false" as text,):
                 return text, None, 0
-            case ("typed_literal", sign, number, types):
+            case ("typed_literal", *signs, number, types):
                 inner = self._literal(number)
                 assert inner is not None
-                is_negative = sign is not None and sign[1] == "-"
+                is_negative = any(sign is not None and sign[1] == "-" for sign in signs)
                 return f"{'-' if is_negative else ''}{inner[0]}", types, inner[2]
             case ("unary", (position, "-"), ("integer" | "float", (_, text))):
                 return f"-{text}", None, position
@@ -235,7 +235,7 @@ class BodyBuilder:
                     return getattr(
                         self._builder.reader.type(types[1], types[0]), "element_type", None
                     )
-                case ("typed_literal", _, _, types):
+                case ("typed_literal", *_, types):
                     return self._builder.reader.type(types[1], types[0])
                 case ("true" | "false",):
                     return i1
