@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import (
+    DYNAMIC_INDEX,
     ArrayAttr,
     FloatAttr,
     IntegerAttr,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 def tensor_shape(type_: Attribute) -> tuple[int, ...]:
     """Extents of a ranked tensor type, -1 where dynamic."""
     assert isinstance(type_, TensorType), f"expected a tensor type, got {type_}"
-    return tuple(cast("TensorType[Any]", type_).get_shape())
+    extents = cast("TensorType[Any]", type_).get_shape()
+    return tuple(-1 if extent == DYNAMIC_INDEX else extent for extent in extents)
 
 
 def tensor_element(type_: Attribute) -> Attribute:

@@ -133,9 +133,9 @@ def dims(type_: Attribute) -> Dims | None:
     shape = tensor_shape(type_)
     encoding = cast("TensorType[Any]", type_).encoding
     if not isinstance(encoding, EncodingAttr) or len(encoding.dims) != len(shape):
-        return tuple(None if extent == DYNAMIC_INDEX else extent for extent in shape)
+        return tuple(None if extent < 0 else extent for extent in shape)
     return tuple(
-        extent if extent != DYNAMIC_INDEX else _dim(entry)
+        extent if extent >= 0 else _dim(entry)
         for extent, entry in zip(shape, encoding.dims, strict=True)
     )
 
