@@ -44,7 +44,7 @@ from .literals import float_text, list_text, number_text
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
 _KEY = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\"\\]*")
-_DIM = re.compile(r"[A-Za-z0-9_][^\[\]<>\"{}()\n]*")
+_DIM = re.compile(r"[^\[\]<>\"{}\n]+")
 HEX_FROM = 100
 """Dense literals with more elements are written in hexadecimal."""
 

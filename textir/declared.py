@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -29,9 +30,12 @@ from xdsl.irdl import (
     OptOperandDef,
     ParamAttrConstraint,
     RangeOf,
+    VariadicDef,
     VarOperandDef,
 )
 
+Count = tuple[int, int | None]
+"""At least, at most."""
 ONE, OPTIONAL, MANY = "one", "optional", "many"
 SYMBOL_PROPERTIES = {"sym_name": StringAttr, "callee": SymbolRefAttr}
 """A property of this name and class is written `@name` after the op."""
@@ -65,6 +69,7 @@ class Declared:
         symbol: the property that is written `@name`.
         is_regular: results, regions and successors are told apart by their number alone.
         has_results: the op may have any.
+        counts: how few and how many operands, results and regions it may have.
         has_results: whether it can have any.
     """
 
@@ -74,6 +79,16 @@ class Declared:
     symbol: str | None
     is_regular: bool
     has_results: bool
+    counts: tuple[Count, Count, Count]
+
+    def has_shape(self, op: Operation) -> bool:
+        """Whether an op has as many operands, results and regions as declared, no successors."""
+        parts: tuple[Sequence[object], ...] = (op.operands, op.results, op.regions)
+        fits = all(
+            low <= len(part) <= (len(part) if high is None else high)
+            for (low, high), part in zip(self.counts, parts, strict=True)
+        )
+        return fits and not op.successors
 
 
 @cache
@@ -97,8 +112,19 @@ def declared(op_class: type[Operation]) -> Declared | None:
                 pass
     symbol = next((name for name in SYMBOL_PROPERTIES if name in properties), None)
     groups = tuple(_group(operand) for _, operand in definition.operands)
+    counts = (
+        _count(definition.operands),
+        _count(definition.results),
+        _count(definition.regions),
+    )
     has_results = bool(definition.results)
-    return Declared(properties, groups, segments, symbol, not irregular, has_results)
+    return Declared(properties, groups, segments, symbol, not irregular, has_results, counts)
+
+
+def _count(definitions: Sequence[tuple[str, object]]) -> Count:
+    variable = [part for _, part in definitions if isinstance(part, VariadicDef)]
+    many = any(not isinstance(part, OptionalDef) for part in variable)
+    return len(definitions) - len(variable), None if many else len(definitions)
 
 
 def _group(operand: object) -> str:

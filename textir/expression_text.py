@@ -242,6 +242,8 @@ class BodyText:
         axis = op.properties.get("axis")
         if not isinstance(axis, StringAttr) or axis.data not in self._space.axes:
             return None
+        if "." in axis.data:  # at the start of a statement it would be read as an op
+            return None
         if len(op.properties) != 1 or not isinstance(op.results[0].type, IndexType):
             return None
         return Piece([axis.data], scalar_ops.ATOM_LEVEL)

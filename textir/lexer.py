@@ -124,4 +124,4 @@ class Lexer:
             return terminal
         if word in _FACTORS and "FACTOR" in row:
             return "FACTOR"
-        return "OPNAME" if "." in word else "IDENT"
+        return "OPNAME" if "." in word and "OPNAME" in row else "IDENT"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import pairwise
 
 from xdsl.ir import Block, Region, SSAValue
 
@@ -22,6 +23,7 @@ class Names:
 
     def __init__(self) -> None:
         self._names: dict[SSAValue, str] = {}
+        self._ranks: dict[SSAValue, int] = {}
         self._used: set[str] = set()
         self._counts: dict[str, int] = {}
         self._next = 0
@@ -32,11 +34,17 @@ class Names:
         names = self._names
         return all(value in names for value in values)
 
+    def are_ordered(self, values: Iterable[SSAValue]) -> bool:
+        """Whether the values were named, that is defined, in this order."""
+        ranks = [self._ranks.get(value, -1) for value in values]
+        return all(a < b for a, b in pairwise(ranks))
+
     def of(self, value: SSAValue) -> str:
         """`%name`, made at the first call."""
         name = self._names.get(value)
         if name is None:
             name = self._names[value] = f"%{self._fresh(value.name_hint)}"
+            self._ranks[value] = len(self._ranks)
         return name
 
     def prefer(self, value: SSAValue, name: str) -> str:
@@ -47,6 +55,7 @@ class Names:
                 self._used.add(name)
                 self._added.append(name)
                 self._names[value] = f"%{name}"
+                self._ranks[value] = len(self._ranks)
         return self.of(value)
 
     def _fresh(self, hint: str | None) -> str:

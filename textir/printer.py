@@ -95,9 +95,12 @@ class TextPrinter:
         if results:
             head += ", ".join([self.names.of(result) for result in results]) + " = "
         form: Task | str | None = None
-        if named and not (op.successors and op.name in FORMS):
+        if named:
             special = FORMS.get(op.name)
-            form = (special or _uniform_form)(self, op, indent)
+            if special is None:
+                form = self.uniform(op, indent)
+            elif (known := decl.declared(type(op))) is not None and known.has_shape(op):
+                form = special(self, op, indent)
         if form is None:
             form = self._generic(op, indent)
         if isinstance(form, str):
@@ -349,7 +352,3 @@ def may_omit_label(block: Block) -> bool:
 def needs_label(block: Block) -> bool:
     """Whether an entry block cannot go without its label."""
     return bool(block.args) or block.first_op is None or not may_omit_label(block)
-
-
-def _uniform_form(printer: TextPrinter, op: Operation, indent: str) -> Task | str | None:
-    return printer.uniform(op, indent)

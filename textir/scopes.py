@@ -105,6 +105,10 @@ class Scopes:
         line = self._text.count("\n", 0, self._where.get(name, 0)) + 1
         return Malformed(position, f"value {name} is already defined, at line {line}")
 
+    def offset(self, name: str) -> int:
+        """Where the value of this name is defined."""
+        return self._where.get(name.partition("#")[0], 0)
+
     def enter(self, is_isolated: bool) -> tuple[list[str], bool]:
         """Open the scope of a region; hand the result to `leave`."""
         mark = (self._defined, is_isolated)

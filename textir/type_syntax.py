@@ -183,4 +183,3 @@ class TypeParser(Parser):
         self.parse_punctuation(">")
         parts = self.parse_comma_separated_list(self.Delimiter.SQUARE, self._parse_location)
         return FusedLoc(tuple(parts), metadata)
-

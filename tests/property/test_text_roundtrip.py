@@ -75,7 +75,18 @@ INTEGERS: list[Any] = [
     *(IntegerType(bits, Signedness.UNSIGNED) for bits in (8, 64)),
     *(IntegerType(bits, Signedness.SIGNED) for bits in (4, 16)),
 ]
-STRINGS = ["", "a", "x y", 'quo"te', "back\\slash", "tab\tnew\nline", "é", "日本\n", "\x00\x7f", "//"]
+STRINGS = [
+    "",
+    "a",
+    "x y",
+    'quo"te',
+    "back\\slash",
+    "tab\tnew\nline",
+    "é",
+    "日本\n",
+    "\x00\x7f",
+    "//",
+]
 WORDS = ["i", "j", "sum", "max", "serial", "parallel", "reduce", "global", "y.j.o", "register", "k"]
 HINTS = ["x", "y", "x_1", "a.b", "c$d", "_", "_1", "long_name_22", "m-n", "to", "out"]
 NAMES = ["a", "b", "axes", "value", "name", "strides", "sym_name", "loop_name", "not an id", "k.v"]
@@ -295,7 +306,9 @@ class Maker:
         self.hints(op.results)
         return op
 
-    def dictionaries(self, op_class: Any, num_operands: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    def dictionaries(
+        self, op_class: Any, num_operands: int
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         properties: dict[str, Attribute] = {}
         definition = op_class.get_irdl_definition()
         for name, prop in definition.properties.items():

@@ -91,7 +91,10 @@ KERNEL = "te.kernel @k(%x: tensor<4xf32>, %n: tensor<4xi32>) -> tensor<4xf32> {{
         ("%y = te.compute @y [i: 4] { %x[i] + %n[i] } : tensor<4xf32>", "types f32 and i32"),
         ("%y = te.compute @y [i: 4] { max(%x[i]) } : tensor<4xf32>", "'max' takes 2 arguments"),
         ("%0 = %x[0]", "only in a body over named axes"),
-        ("%y = te.compute @y [i: 4] {\n %0 = exp(1.0)\n te.yield %0\n} : tensor<4xf32>", "not clear"),
+        (
+            "%y = te.compute @y [i: 4] {\n %0 = exp(1.0)\n te.yield %0\n} : tensor<4xf32>",
+            "not clear",
+        ),
         ("%y = te.compute @y [i: 4] { 0.5 } : tensor<4xi32>", "0.5 is no literal of type i32"),
         ("%y = te.compute @y [i: 4] { %x[(%x)] } : tensor<4xf32>", "an index is of type index"),
         ("%y = te.scan @y [i: 4, j: 3] () { } : tensor<4xf32>", "a scan has one axis, got 2"),
@@ -123,7 +126,7 @@ def test_values_outside_of_an_isolated_op_are_not_visible() -> None:
 BAD: dict[str, str] = {
     "unterminated string": '"builtin.module"() ({\n' + "// pad\n" * 100_000 + '  "abc\n',
     "20,000 open brackets": "(" * 20_000,
-    "20,000 open brackets in an attribute": 'x.y() {a = ' + "[" * 20_000,
+    "20,000 open brackets in an attribute": "x.y() {a = " + "[" * 20_000,
     "20,000 open brackets in an expression": KERNEL.format(
         "%y = te.compute @y [i: 4] { " + "(" * 20_000 + " } : tensor<4xf32>"
     ),

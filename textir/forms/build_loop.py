@@ -15,7 +15,14 @@ from xdsl.dialects.builtin import (
     i32,
 )
 from xdsl.ir import Attribute, Block, Region, SSAValue
-from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSet, AffineSymExpr
+from xdsl.ir.affine import (
+    AffineConstraintExpr,
+    AffineDimExpr,
+    AffineExpr,
+    AffineMap,
+    AffineSet,
+    AffineSymExpr,
+)
 
 from ...core.irtypes import int_attr, ints, strings
 from ...dialects.loop import TileType
@@ -43,12 +50,13 @@ def _segments(properties: dict[str, Attribute], *sizes: int) -> None:
 
 
 class Variables:
-    """Loop variables of an access, numbered as the text first names them or as `over` says."""
+    """Loop variables of an access, numbered as they are defined (outer first) or as `over` says."""
 
     def __init__(self, builder: Builder, over: Node | None, axes: Sequence[str] = ()):
         self._builder = builder
         self._axes = {name: position for position, name in enumerate(axes)}
         self.values: list[SSAValue] = []
+        self._offsets: list[int] = []
         self.opaque: list[SSAValue] = []
         self._fixed = over is not None
         if over is not None:
@@ -72,14 +80,25 @@ class Variables:
             raise Malformed(token[0], f"expected an index, {token[1]} is {value.type}")
         if self._fixed and not any(value is known for known in self.values):
             raise Malformed(token[0], f"{token[1]} is not in the list after 'over'")
-        return AffineDimExpr(len(self._axes) + _number(self.values, value))
+        number = _number(self.values, value)
+        if number == len(self._offsets):
+            self._offsets.append(self._builder.scopes.offset(token[1]))
+        return AffineDimExpr(len(self._axes) + number)
 
-    def finish(self, exprs: Sequence[AffineExpr]) -> list[AffineExpr]:
-        """Loop variables become the first dimensions, axes the ones behind them."""
-        count = len(self.values)
-        dims: list[AffineExpr] = [AffineDimExpr(count + at) for at in range(len(self._axes))]
-        dims += [AffineDimExpr(at) for at in range(count)]
-        return [expr.replace_dims_and_symbols(dims, ()) for expr in exprs]
+    def finish(self) -> None:
+        """Put the variables into the order of their definitions, when all have been read."""
+        order = self._order()
+        self.dims = [AffineDimExpr(len(order) + at) for at in range(len(self._axes))]
+        self.dims += [AffineDimExpr(order.index(at)) for at in range(len(order))]
+        self.values = [self.values[at] for at in order]
+
+    def _order(self) -> list[int]:
+        numbers = list(range(len(self.values)))
+        return numbers if self._fixed else sorted(numbers, key=lambda at: self._offsets[at])
+
+    def placed(self, exprs: Sequence[AffineExpr]) -> list[AffineExpr]:
+        """After `finish`: variables as the first dimensions, axes behind them."""
+        return [expr.replace_dims_and_symbols(self.dims, ()) for expr in exprs]
 
     @property
     def num_dims(self) -> int:
@@ -127,7 +146,9 @@ def _bound(builder: Builder, node: Node, word: str) -> tuple[AffineMapAttr, list
             nodes = [expr]
     variables = Variables(builder, None)
     reader = variables.reader()
-    results = variables.finish([reader.read(expr) for expr in nodes])
+    read = [reader.read(expr) for expr in nodes]
+    variables.finish()
+    results = variables.placed(read)
     if variables.opaque:
         raise Malformed(position_of(node), "a bound depends on loop variables only")
     return AffineMapAttr(AffineMap(variables.num_dims, 0, tuple(results))), variables.values
@@ -171,17 +192,18 @@ def _stmt(builder: Builder, node: Node, place: Place) -> Task:
     read_reduction(axes, reduction, properties)
     read_init(builder, init, properties)
     labels = tuple(axis.label for axis in axes)
-    variables = Variables(builder, over)
+    variables = Variables(builder, over, labels)
     reader = variables.reader()
     bind_exprs = [reader.read(expr) for expr in bind or []]
     outs = [builder.scopes.value(token[1], token[0]) for _, token, _ in refs]
-    out_variables = Variables(builder, None, labels)
-    out_variables.values = variables.values
-    out_reader = out_variables.reader()
-    out_exprs = [[out_reader.read(expr) for expr in indices or []] for _, _, indices in refs]
+    out_exprs = [[reader.read(expr) for expr in indices or []] for _, _, indices in refs]
+    variables.finish()
+    bind_exprs = variables.placed(bind_exprs)
     ivs = variables.values
     properties["bind"] = AffineMapAttr(AffineMap(len(ivs), 0, tuple(bind_exprs)))
-    properties["out_maps"] = ArrayAttr([_out_map(len(labels), len(ivs), e) for e in out_exprs])
+    properties["out_maps"] = ArrayAttr(
+        [_out_map(len(labels), len(ivs), variables.placed(exprs)) for exprs in out_exprs]
+    )
     _segments(properties, len(ivs), len(outs))
     yields = tuple(getattr(out.type, "element_type", None) for out in outs)
     builder.spaces.append(Space("loop", labels, tuple(ivs), cast("Any", yields)))
@@ -196,9 +218,9 @@ def _stmt(builder: Builder, node: Node, place: Place) -> Task:
 
 
 def _out_map(num_axes: int, num_ivs: int, exprs: Sequence[AffineExpr]) -> AffineMapAttr:
-    """Loop variables stand behind the axes while reading; in an out map they are symbols."""
-    dims: list[AffineExpr] = [AffineDimExpr(at) for at in range(num_axes)]
-    dims += [AffineSymExpr(at) for at in range(num_ivs)]
+    """In an out map the axes are dimensions, the loop variables symbols."""
+    dims: list[AffineExpr] = [AffineSymExpr(at) for at in range(num_ivs)]
+    dims += [AffineDimExpr(at) for at in range(num_axes)]
     results = tuple(expr.replace_dims_and_symbols(dims, ()) for expr in exprs)
     return AffineMapAttr(AffineMap(num_axes, num_ivs, results))
 
@@ -227,11 +249,14 @@ def _condition(variables: Variables, node: Node) -> AffineSetAttr:
     constraints = read_constraints(node, variables.reader())
     if variables.opaque:
         raise Malformed(position_of(node), "a condition depends on loop variables and axes only")
-    for constraint in constraints:
-        for side in ("lhs", "rhs"):
-            (expr,) = variables.finish([getattr(constraint, side)])
-            object.__setattr__(constraint, side, expr)
-    return AffineSetAttr(AffineSet(variables.num_dims, 0, tuple(constraints)))
+    variables.finish()
+    placed = [
+        AffineConstraintExpr(
+            constraint.kind, *variables.placed([constraint.lhs, constraint.rhs]), canonicalize=False
+        )
+        for constraint in constraints
+    ]
+    return AffineSetAttr(AffineSet(variables.num_dims, 0, tuple(placed)))
 
 
 def _labels(type_: Attribute, position: int) -> tuple[str, ...]:
@@ -247,7 +272,9 @@ def _access(
     buffer = builder.scopes.value(token[1], token[0])
     variables = Variables(builder, over, labels)
     reader = variables.reader()
-    results = variables.finish([reader.read(index) for index in indices or []])
+    read = [reader.read(index) for index in indices or []]
+    variables.finish()
+    results = variables.placed(read)
     map_ = AffineMap(variables.num_dims, len(variables.opaque), tuple(results))
     return buffer, variables, AffineMapAttr(map_)
 
@@ -307,7 +334,8 @@ def _over_tile(builder: Builder, node: Node, place: Place) -> None:
         properties["condition"] = _condition(variables, expr)
     else:
         read = variables.reader().read(expr)
-        results = variables.finish([read])
+        variables.finish()
+        results = variables.placed([read])
         properties["map"] = AffineMapAttr(AffineMap(variables.num_dims, 0, tuple(results)))
     op = op_class.create(
         operands=variables.values,

@@ -96,10 +96,10 @@ def _kernel_text(
 # --- expressions over loop variables
 
 
-def in_order(exprs: Sequence[AffineExpr], count: int, first: int = 0) -> bool:
-    """Whether the text names the dimensions first .. first + count in this order, and all."""
+def is_clear(p: TextPrinter, exprs: Sequence[AffineExpr], ivs: Sequence[SSAValue]) -> bool:
+    """Whether the text names all loop variables (the first dimensions), and they are in order."""
     dims, _ = order_of_use(exprs)
-    return [at for at in dims if first <= at < first + count] == list(range(first, first + count))
+    return set(range(len(ivs))) <= set(dims) and p.names.are_ordered(ivs)
 
 
 def _are_indices(values: Sequence[SSAValue]) -> bool:
@@ -119,7 +119,7 @@ def _bound(
         inner.num_symbols
         or inner.num_dims != len(args)
         or not map_is_stable(inner)
-        or not in_order(inner.results, len(args))
+        or not is_clear(p, inner.results, args)
         or not _are_indices(args)
         or not inner.results
     ):
@@ -160,11 +160,11 @@ def _for_text(
     yield p.open_region(op.regions[0], indent, label=False)
 
 
-def _over(p: TextPrinter, ivs: Sequence[SSAValue], is_clear: bool) -> str | None:
+def _over(p: TextPrinter, ivs: Sequence[SSAValue], clear: bool) -> str | None:
     """` over (%i, %j)` where the text does not name the loop variables in their order."""
     if not _are_indices(ivs):
         return None
-    return "" if is_clear else f" over ({', '.join(p.names.of(value) for value in ivs)})"
+    return "" if clear else f" over ({', '.join(p.names.of(value) for value in ivs)})"
 
 
 def _stmt(p: TextPrinter, op: Operation, indent: str) -> Task | None:
@@ -208,10 +208,10 @@ def _targets(
     arity = {(map_.num_dims, map_.num_symbols) for map_ in all_maps[1:]}
     if bind.data.num_dims != len(ivs) or arity != {(len(labels), len(ivs))}:
         return None
-    order, _ = order_of_use(bind.data.results)
+    used = set(order_of_use(bind.data.results)[0])
     for map_ in all_maps[1:]:
-        order += [at for at in order_of_use(map_.results)[1] if at not in order]
-    over = _over(p, ivs, order == list(range(len(ivs))))
+        used |= set(order_of_use(map_.results)[1])
+    over = _over(p, ivs, used == set(range(len(ivs))) and p.names.are_ordered(ivs))
     if over is None:
         return None
     names = [p.names.of(value) for value in ivs]
@@ -261,8 +261,7 @@ def _condition(
     if text is None:
         return None
     constraints: Sequence[AffineConstraintExpr] = condition.data.constraints
-    is_clear = in_order([constraint.lhs for constraint in constraints], len(ivs))
-    over = _over(p, ivs, is_clear)
+    over = _over(p, ivs, is_clear(p, [constraint.lhs for constraint in constraints], ivs))
     return None if over is None else f"({text}){over}"
 
 
@@ -296,7 +295,7 @@ def _access(
         return None
     if len({id(value) for value in opaque}) != len(opaque):
         return None
-    over = _over(p, ivs, in_order(map_.results, len(ivs)))
+    over = _over(p, ivs, is_clear(p, map_.results, ivs))
     if over is None:
         return None
     names = [*(p.names.of(value) for value in ivs), *labels]
@@ -380,7 +379,7 @@ def _position(
         return None
     if map_.num_dims != len(ivs) + len(labels):
         return None
-    over = _over(p, ivs, in_order(map_.results, len(ivs)))
+    over = _over(p, ivs, is_clear(p, map_.results, ivs))
     names = [*(p.names.of(value) for value in ivs), *labels]
     return None if over is None else f"({text_of(map_.results[0], names, ())}){over}"
 

@@ -24,7 +24,7 @@ from ..expressions import Space
 from ..printer import FORMS, Task, TextPrinter, may_omit_label
 from .print_core import binds, entry_block, extra, returns
 
-_AXIS = re.compile(r"[A-Za-z_][\w$]*", re.ASCII)
+_AXIS = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
 _RESERVED = frozenset(
     {"floordiv", "ceildiv", "mod", "true", "false", "coeff", "always", "_", "and"}
 )
