@@ -149,7 +149,23 @@ def simplify(expr: AffineExpr, ranges: Ranges) -> AffineExpr:
                 terms[inner] = terms.get(inner, 0) + factor * inner_factor
         else:
             terms[term] = terms.get(term, 0) + factor
+    terms = {term: factor for term, factor in terms.items() if factor}
+    for term in list(terms):
+        if isinstance(term, AffineBinaryOpExpr) and term.kind is Kind.Mod:
+            _join_remainder(term, terms)
     return from_terms({term: factor for term, factor in terms.items() if factor})
+
+
+def _join_remainder(rest: AffineBinaryOpExpr, terms: dict[AffineExpr | None, int]) -> None:
+    """B * (x floordiv b) + x mod b becomes x."""
+    factor, divisor = terms.get(rest, 0), rest.rhs
+    quotient = AffineBinaryOpExpr(Kind.FloorDiv, rest.lhs, divisor)
+    assert isinstance(divisor, AffineConstantExpr)
+    if not factor or terms.get(quotient) != factor * divisor.value:
+        return
+    del terms[rest], terms[quotient]
+    for inner, inner_factor in linear_terms(rest.lhs).items():
+        terms[inner] = terms.get(inner, 0) + factor * inner_factor
 
 
 def _simplify_division(term: AffineBinaryOpExpr, ranges: Ranges) -> AffineExpr:

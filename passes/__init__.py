@@ -13,6 +13,7 @@ PASSES = lazy(
         "form-tiles": "loop.form_tiles:FormTilesPass",
         "fuse": "graph.fuse:FusePass",
         "infer-shapes": "graph.infer_shapes:InferShapesPass",
+        "inline-te": "te.inline_te:InlineTePass",
         "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",
     },
 )

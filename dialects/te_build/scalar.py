@@ -88,13 +88,15 @@ class Body:
 
     def finish(self, values: Sequence[Scalar]) -> None:
         """End the block with `te.yield`."""
+        self.finish_values([value.value for value in values])
+
+    def finish_values(self, values: Sequence[SSAValue]) -> None:
+        """As `finish`."""
         rank = len(self.axes)
         for op, exprs in self._reads:
             map_ = AffineMap(rank, len(op.operands) - 1, exprs)
             op.properties["map"] = AffineMapAttr(map_)
-        self.block.add_op(
-            YieldOp.create(operands=[v.value for v in values], location=self.kernel.location)
-        )
+        self.block.add_op(YieldOp.create(operands=values, location=self.kernel.location))
 
     def constant(self, value: Number, dtype: Attribute) -> Scalar:
         """A literal of a graph element type or of `index`."""

@@ -88,7 +88,7 @@ class Stored(Tensor):
         body = self.kernel.body
         assert len(indices) == self.rank, f"{len(indices)} indices for rank {self.rank}"
         exprs = [_simplified(body, as_index(body, index).expr) for index in indices]
-        renamed, symbols = _own_symbols(body, exprs)
+        renamed, symbols = own_symbols(body, exprs)
         fill_attr = None if fill is None else ops.literal(fill, self.dtype)
         value = body.read(self.value, tuple(renamed), symbols, fill_attr, plain(self.dtype))
         return Scalar(body, value, self.dtype)
@@ -107,9 +107,7 @@ def _simplified(body: Body, expr: AffineExpr) -> AffineExpr:
     return simplify(expr, body.ranges)
 
 
-def _own_symbols(
-    body: Body, exprs: Sequence[AffineExpr]
-) -> tuple[list[AffineExpr], list[SSAValue]]:
+def own_symbols(body: Body, exprs: Sequence[AffineExpr]) -> tuple[list[AffineExpr], list[SSAValue]]:
     """The expressions over the symbols that they use, numbered from 0."""
     if not body.symbols:
         return list(exprs), []

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 Lowering: TypeAlias = "Callable[[Any, Site], Sequence[Tensor]]"
 """From an operator and its surroundings to one tensor for each result."""
 
-INLINE_ELEMENTS = 64
-"""A constant with one value everywhere is a literal up to this many elements, or one alone."""
-
 
 class Site:
     """One operator that is being lowered into a kernel.
@@ -125,22 +122,17 @@ def origin(value: SSAValue) -> SSAValue:
 
 
 def splat_of(builder: KernelBuilder, value: SSAValue) -> Splat | None:
-    """A literal for a constant that has one value everywhere."""
+    """A literal for a constant of one element."""
     value = origin(value)
-    owner = value.owner
-    if not isinstance(owner, ConstantOp):
-        return None
     shape = tensor_shape(value.type)
-    if any(size > INLINE_ELEMENTS for size in shape):
+    if not isinstance(value.owner, ConstantOp) or any(size != 1 for size in shape):
         return None
     content = constant_value(value)
-    if content is None or not 0 < content.size <= INLINE_ELEMENTS:
+    if content is None:
         return None
-    first = content.reshape(-1)[0]
-    if content.size > 1 and content.tobytes() != first.tobytes() * content.size:
-        return None
-    number = float(first) if is_float(tensor_element(value.type)) else int(first)
-    return Splat(builder, shape, tensor_element(value.type), number)
+    element = tensor_element(value.type)
+    number = float(content.reshape(-1)[0]) if is_float(element) else int(content.reshape(-1)[0])
+    return Splat(builder, shape, element, number)
 
 
 def reduce_names(count: int, taken: Sequence[str], names: Sequence[str] = "rstuvwxyz") -> list[str]:
