@@ -14,6 +14,7 @@ from ..core.errors import PassError
 from ..core.verifier import problems
 from ..dialects import context
 from ..lowering import CONVERSIONS
+from ..lowering.graph_to_te.registry import load_lowerings
 from ..passes import PASSES
 from ..schedules import PASSES as SCHEDULE_PASSES
 from .timing import Timings
@@ -48,6 +49,7 @@ def run_passes(
     Raises: PassError and the other errors of the passes.
     """
     ctx = ctx or context()
+    load_lowerings()  # fuse leaves outside what has none
     for name in names:
         pass_: ModulePass = CATALOG[name]()()
         with timings.stage(name):

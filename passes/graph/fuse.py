@@ -36,8 +36,9 @@ from ...core.locations import fuse as fuse_locations
 from ...core.walk import children, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
 from ...dialects.graph.registry import HOST, operators
+from ...dialects.graph.types import dims
 from .fusion_groups import Group, Limits, group_block, is_view
-from .parameters import is_open, is_parameter
+from .parameters import is_parameter
 
 MAX_WORDS = 6
 """A kernel's name lists at most this many operators."""
@@ -167,18 +168,35 @@ class FusePass(ModulePass):
     """Whether a transpose may follow a convolution or product into its kernel."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        host = {name if name.startswith("graph.") else f"graph.{name}" for name in self.host}
-        host |= host_operators()
+        named = {name if name.startswith("graph.") else f"graph.{name}" for name in self.host}
+        host = named | host_operators()
         limits = Limits(self.max_ops, self.injective_epilogue)
-        fuse(op, lambda graph_op: graph_op.name in host or is_open(graph_op), limits)
+        fuse(op, lambda graph_op: graph_op.name in host or not is_definite(graph_op), limits)
 
 
 def host_operators() -> set[str]:
-    """Operators that run on the host.
+    """Names of operators that run on the host.
 
     Those that say so and, once lowerings have been loaded, those without one.
     """
     known = operators().values()
     is_lowering_known = any(operator.definition is not None for operator in known)
     without = {HOST, None} if is_lowering_known else {HOST}
-    return {operator.name for operator in known if operator.definition in without}
+    return {operator.name for operator in known if operator.definition in without} | SHAPES
+
+
+SHAPES = {"graph.shape", "graph.size"}
+"""Read no element: a kernel would compute what nobody needs."""
+
+
+def is_definite(op: GraphOp) -> bool:
+    """Whether it is known how much `op` computes: its extents, by number or name, and parameters.
+
+    The shape of what depends on data is found on the host.
+    """
+    values = (*op.operands, *op.results)
+    extents = [dims(value.type) for value in values]
+    parameters = [value for i, value in enumerate(op.operands) if is_parameter(op, i)]
+    return all(found is not None and None not in found for found in extents) and all(
+        isinstance(value.owner, ConstantOp) for value in parameters
+    )
