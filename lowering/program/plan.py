@@ -20,7 +20,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -192,7 +192,7 @@ class _Planner:
         if isinstance(op, ConstantOp):
             self.storages[op.res] = self._new(op.res)
             self.storages[op.res].constant = op
-        elif op.name in VIEWS and -1 not in tensor_shape(op.results[0].type):
+        elif op.name in VIEWS and _is_static(op.operands[0]) and _is_static(op.results[0]):
             self.storages[op.results[0]] = self.storages[op.operands[0]]
         else:
             self._visit_step(op)
@@ -369,6 +369,11 @@ class _Planner:
             if slot not in keep:
                 dead[number].append(slot)
         return tuple(tuple(slots) for slots in dead)
+
+
+def _is_static(value: SSAValue) -> bool:
+    """Whether all extents are known; a view of anything else is checked, and made, on the host."""
+    return isinstance(value.type, TensorType) and -1 not in tensor_shape(value.type)
 
 
 def _segment(
