@@ -56,7 +56,7 @@ class KernelBuilder:
     def __init__(self, name: str, args: Mapping[str, Attribute], const: Sequence[str] = ()):
         self.name = name
         self.location: LocationAttr = UNKNOWN_LOC
-        self._const = frozenset(const)
+        self._const = set(const)
         self._arg_names = list(args)
         self._block = Block(arg_types=[te_type(type_) for type_ in args.values()])
         self._target = self._block
@@ -66,6 +66,18 @@ class KernelBuilder:
         for value, (arg_name, type_) in zip(self._block.args, args.items(), strict=True):
             value.name_hint = arg_name
             self.args.append(Stored(self, value, tensor_element(type_)))
+
+    def argument(self, name: str, type_: Attribute, *, const: bool = False) -> Tensor:
+        """One more argument, after the others."""
+        while name in self._arg_names:
+            name += "_"
+        value = self._block.insert_arg(te_type(type_), len(self._block.args))
+        value.name_hint = name
+        self._arg_names.append(name)
+        if const:
+            self._const.add(name)
+        self.args.append(Stored(self, value, tensor_element(type_)))
+        return self.args[-1]
 
     @property
     def body(self) -> Body:

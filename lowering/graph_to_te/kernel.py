@@ -65,14 +65,15 @@ def _lower(
     tensors: dict[SSAValue, Tensor] = dict(zip(outer, k.args, strict=True))
     for value in tensors:
         tensors[value] = splat_of(k, value) or tensors[value]
+    tables: list[ConstantOp] = []
     for op in ops:
         if isinstance(op, GraphOp):
             k.location = op.location
-            _lower_op(op, k, tensors)
+            _lower_op(op, k, tensors, tables)
     k.location = root.location
     results = [tensors.get(value) or _literal(k, value) for value in yielded]
     lowered = k.finish(*results)
-    return _prune(lowered, root, outer)
+    return _prune(lowered, root, outer, tables)
 
 
 def _literal(k: KernelBuilder, value: SSAValue) -> Tensor:
@@ -97,11 +98,13 @@ def _where(op: Operation) -> str | None:
     return describe(op)
 
 
-def _lower_op(op: GraphOp, k: KernelBuilder, tensors: dict[SSAValue, Tensor]) -> None:
+def _lower_op(
+    op: GraphOp, k: KernelBuilder, tensors: dict[SSAValue, Tensor], tables: list[ConstantOp]
+) -> None:
     lowering = lowering_of(op)
     assert lowering is not None, f"{op.name} was checked"
     try:
-        results = lowering(op, Site(op, k, tensors))
+        results = lowering(op, Site(op, k, tensors, tables))
     except NncError as error:
         if error.where is None:
             error.where = _where(op)
@@ -152,7 +155,12 @@ def _named_operands(op: Operation) -> list[tuple[str, SSAValue]]:
     return pairs
 
 
-def _prune(kernel: te.KernelOp, root: Operation, outer: Sequence[SSAValue]) -> LoweredKernel:
+def _prune(
+    kernel: te.KernelOp,
+    root: Operation,
+    outer: Sequence[SSAValue],
+    tables: Sequence[ConstantOp],
+) -> LoweredKernel:
     """Drop arguments that nobody reads (shapes, axes, literals), and find the call's operands."""
     block = kernel.body.block
     kept = [at for at, argument in enumerate(block.args) if argument.first_use is not None]
@@ -173,7 +181,12 @@ def _prune(kernel: te.KernelOp, root: Operation, outer: Sequence[SSAValue]) -> L
     pruned.location = kernel.location
     lowered = LoweredKernel(pruned, [], result_names=[r.name_hint for r in root.results])
     for at in kept:
-        lowered.args.append(_call_operand(outer[at], root, lowered.constants))
+        if at < len(outer):
+            lowered.args.append(_call_operand(outer[at], root, lowered.constants))
+        else:
+            table = tables[at - len(outer)]
+            lowered.constants.append(table)
+            lowered.args.append(table.res)
     return lowered
 
 

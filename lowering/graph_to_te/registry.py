@@ -27,6 +27,7 @@ FAMILIES = (
     "movement",
     "pieces",
     "indexing",
+    "resize",
 )
 """Files of this folder, each with a table `LOWERINGS` by op name."""
 

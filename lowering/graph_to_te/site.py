@@ -29,10 +29,17 @@ class Site:
     `at[value]` is an operand's tensor, `at.k` the builder.
     """
 
-    def __init__(self, op: GraphOp, builder: KernelBuilder, tensors: Mapping[SSAValue, Tensor]):
+    def __init__(
+        self,
+        op: GraphOp,
+        builder: KernelBuilder,
+        tensors: Mapping[SSAValue, Tensor],
+        tables: list[ConstantOp],
+    ):
         self.op = op
         self.k = builder
         self._tensors = tensors
+        self._tables = tables
 
     def __getitem__(self, value: SSAValue) -> Tensor:
         found = self._tensors.get(value)
@@ -49,6 +56,13 @@ class Site:
     def constant(self, value: SSAValue | None) -> np.ndarray[Any, Any] | None:
         """The content of an operand that is known at compile time, else `None`."""
         return None if value is None else constant_value(origin(value))
+
+    def table(self, name: str, content: np.ndarray[Any, Any]) -> Tensor:
+        """A constant tensor that the lowering itself has made: one more argument, const."""
+        constant = ConstantOp.of(content)
+        constant.location = self.op.location
+        self._tables.append(constant)
+        return self.k.argument(name, constant.res.type, const=True)
 
     def ints(self, value: SSAValue, name: str) -> list[int]:
         """The integers in an operand that must be known at compile time.

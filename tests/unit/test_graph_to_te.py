@@ -431,6 +431,33 @@ def test_indexing() -> None:
         check("trilu", real(4, 5), Const(-2, scalar=True), upper=upper)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+@pytest.mark.parametrize(
+    "transform", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+)
+def test_resize(mode: str, transform: str) -> None:
+    how: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": transform}
+    image = real(1, 2, 4, 5)
+    check("resize", image, None, Const(1, 1, 2, 2, dtype="f4"), **how)
+    check("resize", image, None, Const(1, 1, 0.6, 1.7, dtype="f4"), **how)
+    check("resize", image, None, None, Const(3, 7), axes=[2, 3], **how)
+    check("resize", whole(1, 1, 3, 3, low=0, high=255, dtype="u1"), None, None, Const(1, 1, 5, 7))
+
+
+def test_resize_crops_and_limits() -> None:
+    roi = Const(0, 0, 0.4, 0.6, 1, 1, 0.6, 1.4, dtype="f4")
+    crop: dict[str, Any] = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+    for mode in ("nearest", "linear"):
+        check("resize", real(1, 1, 4, 4), roi, None, Const(1, 1, 3, 3), mode=mode, **crop)
+    for policy in ("not_larger", "not_smaller"):
+        sizes = Const(7, 8)
+        kept = {"keep_aspect_ratio_policy": policy}
+        check("resize", real(1, 1, 2, 4), None, None, sizes, axes=[2, 3], mode="linear", **kept)
+    shrunk = Const(1, 1, 0.6, 0.6, dtype="f4")
+    check("resize", real(1, 1, 4, 4), None, shrunk, mode="linear", antialias=1)
+    check("resize", real(1, 1, 4, 4), None, shrunk, mode="cubic", exclude_outside=1)
+
+
 def test_tensors_of_positions() -> None:
     check("range", *(Const(v, scalar=True) for v in (1, 10, 3)))
     check("range", *(Const(v, dtype="f4", scalar=True) for v in (1.0, -3.0, -0.5)))
