@@ -451,7 +451,7 @@ def test_resize_crops_and_limits() -> None:
         check("resize", real(1, 1, 4, 4), roi, None, Const(1, 1, 3, 3), mode=mode, **crop)
     for policy in ("not_larger", "not_smaller"):
         sizes = Const(7, 8)
-        kept = {"keep_aspect_ratio_policy": policy}
+        kept: dict[str, Any] = {"keep_aspect_ratio_policy": policy}
         check("resize", real(1, 1, 2, 4), None, None, sizes, axes=[2, 3], mode="linear", **kept)
     shrunk = Const(1, 1, 0.6, 0.6, dtype="f4")
     check("resize", real(1, 1, 4, 4), None, shrunk, mode="linear", antialias=1)
