@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_PENDING_DEPTH = 24
 """Deeper expressions are broken into statements: a reader would not follow them either."""
-_MAX_LENGTH = 80
+_MAX_LENGTH = 100
 
 
 @dataclass

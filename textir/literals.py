@@ -9,7 +9,9 @@ from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     AnyFloat,
+    BFloat16Type,
     DenseArrayBase,
+    Float16Type,
     Float32Type,
     FloatAttr,
     IndexType,
@@ -83,9 +85,9 @@ def float_text(value: float, type_: Any) -> str:
     if not math.isfinite(value):
         return f"0x{type_.pack((value,))[::-1].hex().upper()}"
     text = repr(value)
-    if isinstance(type_, Float32Type) and len(text) > 9:
+    if isinstance(type_, Float32Type | Float16Type | BFloat16Type) and len(text) > 5:
         packed = type_.pack((value,))
-        for digits in (6, 7, 8, 9):
+        for digits in range(3, 10):
             short = f"{value:.{digits}g}"
             if type_.pack((float(short),)) == packed:
                 text = short
