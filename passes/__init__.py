@@ -14,6 +14,7 @@ PASSES = lazy(
         "fuse": "graph.fuse:FusePass",
         "infer-shapes": "graph.infer_shapes:InferShapesPass",
         "inline-te": "te.inline_te:InlineTePass",
+        "recognize": "graph.recognize:RecognizePass",
         "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",
     },
 )

@@ -401,7 +401,7 @@ def test_the_pipeline_keeps_the_meaning(case: Case, fast: bool) -> None:
     assert_same(before, case.run(), 1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(set(PIPELINE)))
+@pytest.mark.parametrize("name", sorted({*PIPELINE, "recognize"}))
 @settings(relaxed, max_examples=25)
 @given(case=cases())
 def test_a_pass_finds_nothing_left_to_do(name: str, case: Case) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import frexp
+from math import frexp, inf
 from typing import Any
 
 from xdsl.dialects.builtin import Float16Type
@@ -236,6 +236,16 @@ class RepeatedExtremum(Pattern[MaxOp | MinOp]):
             rw.replace(op, typed_like(type(op).of(*distinct), op))
 
 
+class ExtremumOfInfinity(Pattern[MaxOp | MinOp]):
+    """max(x, -inf) -> x, min(x, inf) -> x, if the shape stays"""
+
+    def rewrite(self, op: MaxOp | MinOp, rw: Rewriter) -> None:
+        neutral = -inf if isinstance(op, MaxOp) else inf
+        kept = [value for value in op.inputs if not is_splat(value, neutral)]
+        if len(kept) == 1 < len(op.inputs) and dims(kept[0].type) == dims(op.res.type):
+            forward(rw, op, kept[0])
+
+
 class OnlyOperand(Pattern[VariadicOp]):
     """max(x), min(x), sum(x), mean(x) -> x"""
 
@@ -310,7 +320,7 @@ def patterns(fast: bool) -> list[Pattern[Any]]:
         *(Identity(), AppliedTwice(), Undone(), AbsOfNeg(), IntegerRounding()),
         *(CastToSameType(), CastOfWidening(), CastLikeKnown()),
         *(ConstantOnTheRight(), SplatToScalar(), Square(), SameOperandTwice()),
-        *(RepeatedExtremum(), OnlyOperand(), SumOfTwo()),
+        *(RepeatedExtremum(), ExtremumOfInfinity(), OnlyOperand(), SumOfTwo()),
         *(WhereOfSame(), WhereOfNot(), WhereOfConstant()),
         *(ClipWithoutBounds(), ClipAtZero(), PReluOfOneSlope()),
     ]

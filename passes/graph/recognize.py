@@ -1,0 +1,295 @@
+"""Find composite operators in the pieces that exporters print.
+
+Gelu, swish, hard-swish, hard-sigmoid, softmax and layer normalisation have operators of their own,
+which schedules profit from; older exporters write them as sums and products. Constants are compared
+with a tolerance: exporters round. Results change by rounding alone.
+
+    %1 = graph.mul(%x, %c) : tensor<4xf32>                c = 1 / sqrt(2)
+    %2 = graph.erf(%1) : tensor<4xf32>
+    %3 = graph.add(%2, %one) : tensor<4xf32>
+    %4 = graph.mul(%x, %3) : tensor<4xf32>
+    %5 = graph.mul(%4, %half) : tensor<4xf32>        ->    %5 = graph.gelu(%x) : tensor<4xf32>
+"""
+
+from __future__ import annotations
+
+from math import isclose, sqrt
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import Float64Type, ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+
+from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
+from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp, SwishOp
+from ...dialects.graph.base import GraphOp, constant_value
+from ...dialects.graph.binary import AddOp, DivOp, MulOp, PowOp, SubOp
+from ...dialects.graph.checks import FLOATS
+from ...dialects.graph.elementwise import (
+    ErfOp,
+    ExpOp,
+    HardSwishOp,
+    ReciprocalOp,
+    SigmoidOp,
+    SqrtOp,
+)
+from ...dialects.graph.norm import LayerNormalizationOp, SoftmaxOp
+from ...dialects.graph.reduce import ReduceMaxOp, ReduceMeanOp, ReduceOp, ReduceSumOp
+from ...dialects.graph.types import dims, element
+from .constants import make_constant, splat, typed_like
+
+SMALL_FLOATS = FLOATS - {Float64Type()}
+"""What a layer normalisation computes in f32."""
+
+TOLERANCE = 1e-4
+"""Relative: exporters print 1.4142, 0.7071068 and 0.16667."""
+
+
+def number(value: SSAValue) -> float | None:
+    """The one number of a floating-point constant."""
+    found = splat(value)
+    return None if found is None or element(value.type) not in FLOATS else float(found)
+
+
+def is_near(value: SSAValue | None, expected: float) -> bool:
+    """Whether a value is a constant near `expected`."""
+    found = None if value is None else number(value)
+    return found is not None and isclose(found, expected, rel_tol=TOLERANCE, abs_tol=1e-30)
+
+
+def factors(op: MulOp | DivOp) -> tuple[float, list[SSAValue]]:
+    """A product as a number and the factors that are none, those of its operands taken apart."""
+    total = 1.0
+    others: list[SSAValue] = []
+    todo: list[tuple[SSAValue, bool]] = _operands(op)
+    while todo:
+        value, is_divisor = todo.pop()
+        inner = value.owner
+        if (found := number(value)) is not None and found:
+            total = total / found if is_divisor else total * found
+        elif isinstance(inner, MulOp | DivOp) and value.has_one_use() and not is_divisor:
+            todo += _operands(inner)
+        elif is_divisor:
+            return 0.0, []
+        else:
+            others.append(value)
+    return total, others
+
+
+def _operands(op: MulOp | DivOp) -> list[tuple[SSAValue, bool]]:
+    return [(op.a, False), (op.b, isinstance(op, DivOp))]
+
+
+def addend_of(value: SSAValue, constant: float) -> SSAValue | None:
+    """x, if `value` is x + constant."""
+    op = value.owner
+    if not isinstance(op, AddOp):
+        return None
+    for x, c in ((op.a, op.b), (op.b, op.a)):
+        if is_near(c, constant):
+            return x
+    return None
+
+
+def put(rw: Rewriter, op: Operation, new: GraphOp, *origins: Operation) -> None:
+    """Replace `op` by `new`, unless a constant broadcasts the result of `op`."""
+    if dims(new.results[0].type) == dims(op.results[0].type):
+        rw.replace(op, typed_like(new, op), origins=origins)
+
+
+class GeluByErf(Pattern[MulOp | DivOp]):
+    """x * (erf(x / sqrt(2)) + 1) * 0.5 -> gelu(x), in any order"""
+
+    def rewrite(self, op: MulOp | DivOp, rw: Rewriter) -> None:
+        scale, others = factors(op)
+        if len(others) != 2 or not isclose(scale, 0.5, rel_tol=TOLERANCE):
+            return
+        for x, bracket in (others, others[::-1]):
+            erf = addend_of(bracket, 1.0)
+            inner = None if erf is None or not isinstance(erf.owner, ErfOp) else erf.owner.x.owner
+            if not isinstance(inner, MulOp | DivOp):
+                continue
+            root, argument = factors(inner)
+            if argument == [x] and isclose(root, 1 / sqrt(2), rel_tol=TOLERANCE):
+                put(rw, op, GeluOp.of(x), inner)
+                return
+
+
+class SwishBySigmoid(Pattern[MulOp]):
+    """x * sigmoid(x) -> swish(x)"""
+
+    def rewrite(self, op: MulOp, rw: Rewriter) -> None:
+        for x, gate in ((op.a, op.b), (op.b, op.a)):
+            if isinstance(gate.owner, SigmoidOp) and gate.owner.x is x:
+                put(rw, op, SwishOp.of(x), gate.owner)
+                return
+
+
+def relu6_argument(value: SSAValue) -> SSAValue | None:
+    """x, if `value` is clip(x + 3, 0, 6)."""
+    clip = value.owner
+    if not isinstance(clip, ClipOp) or not is_near(clip.min, 0.0) or not is_near(clip.max, 6.0):
+        return None
+    return addend_of(clip.x, 3.0)
+
+
+class HardSigmoidByClip(Pattern[MulOp | DivOp]):
+    """clip(x + 3, 0, 6) / 6 -> hard_sigmoid(x, 1 / 6, 0.5)"""
+
+    def rewrite(self, op: MulOp | DivOp, rw: Rewriter) -> None:
+        scale, others = factors(op)
+        if len(others) != 1 or not isclose(scale, 1 / 6, rel_tol=TOLERANCE):
+            return
+        x = relu6_argument(others[0])
+        if x is not None:
+            put(rw, op, HardSigmoidOp.of(x, alpha=1 / 6, beta=0.5))
+
+
+class HardSwishByClip(Pattern[MulOp | DivOp]):
+    """x * clip(x + 3, 0, 6) / 6 -> hard_swish(x)"""
+
+    def rewrite(self, op: MulOp | DivOp, rw: Rewriter) -> None:
+        scale, others = factors(op)
+        if len(others) != 2 or not isclose(scale, 1 / 6, rel_tol=TOLERANCE):
+            return
+        for x, clip in (others, others[::-1]):
+            if relu6_argument(clip) is x:
+                put(rw, op, HardSwishOp.of(x))
+                return
+
+
+class HardSwishByHardSigmoid(Pattern[MulOp]):
+    """x * hard_sigmoid(x, 1 / 6, 0.5) -> hard_swish(x)"""
+
+    def rewrite(self, op: MulOp, rw: Rewriter) -> None:
+        for x, gate in ((op.a, op.b), (op.b, op.a)):
+            sigmoid = gate.owner
+            if not isinstance(sigmoid, HardSigmoidOp) or sigmoid.x is not x:
+                continue
+            slope, offset = sigmoid.alpha.value.data, sigmoid.beta.value.data
+            if isclose(slope, 1 / 6, rel_tol=TOLERANCE) and offset == 0.5:
+                put(rw, op, HardSwishOp.of(x), sigmoid)
+                return
+
+
+def kept_axes(op: ReduceOp) -> tuple[int, ...] | None:
+    """The axes that are reduced to 1; `None` if they are not known, or go away."""
+    shape = dims(op.data.type)
+    return None if shape is None or not op.keepdims.value.data else op.reduced_axes(len(shape))
+
+
+class SoftmaxByExp(Pattern[DivOp]):
+    """exp(x - max(x)) / sum(exp(x - max(x))) -> softmax(x), along one axis"""
+
+    def rewrite(self, op: DivOp, rw: Rewriter) -> None:
+        exp, total = op.a.owner, op.b.owner
+        if not isinstance(exp, ExpOp) or not isinstance(total, ReduceSumOp):
+            return
+        shifted = exp.x.owner
+        if total.data is not op.a or not isinstance(shifted, SubOp):
+            return
+        top = shifted.b.owner
+        if not isinstance(top, ReduceMaxOp) or top.data is not shifted.a:
+            return
+        axes = kept_axes(total)
+        if axes is not None and len(axes) == 1 and kept_axes(top) == axes:
+            new = SoftmaxOp.of(top.data, axis=axes[0])
+            put(rw, op, new, exp, total, shifted, top)
+
+
+class LayerNormByMeans(Pattern[DivOp | MulOp]):
+    """(x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + e) -> layer_normalization(x, 1)
+
+    over the last dimensions; also as a product with 1 / sqrt(...).
+    """
+
+    def rewrite(self, op: DivOp | MulOp, rw: Rewriter) -> None:
+        import numpy as np
+
+        centred, deviation = op.a.owner, op.b.owner
+        if isinstance(op, MulOp):
+            if not isinstance(deviation, ReciprocalOp):
+                return
+            deviation = deviation.x.owner
+        if not isinstance(centred, SubOp) or not isinstance(deviation, SqrtOp):
+            return
+        mean, variance = centred.b.owner, deviation.x.owner
+        if not isinstance(mean, ReduceMeanOp) or not isinstance(variance, AddOp):
+            return
+        x, epsilon, spread = mean.data, number(variance.b), variance.a.owner
+        if x is not centred.a or epsilon is None or not isinstance(spread, ReduceMeanOp):
+            return
+        shape, axes = dims(x.type), kept_axes(mean)
+        if shape is None or not axes or axes != kept_axes(spread):
+            return
+        normalized = shape[axes[0] :]
+        extents = [extent for extent in normalized if isinstance(extent, int)]
+        is_last = axes == tuple(range(axes[0], len(shape))) and len(extents) == len(normalized)
+        if (
+            not is_last
+            or not _is_square(spread.data, centred.res)
+            or element(x.type) not in SMALL_FLOATS
+        ):
+            return
+        dtype = np.float32 if (found := constant_value(variance.b)) is None else found.dtype
+        ones = make_constant(rw, np.ones(extents, dtype))
+        new = LayerNormalizationOp.of(x, ones, axis=axes[0] - len(shape), epsilon=epsilon)
+        put(rw, op, new, mean, spread)
+
+
+def _is_square(value: SSAValue, of: SSAValue) -> bool:
+    op = value.owner
+    if isinstance(op, PowOp):
+        return op.a is of and is_near(op.b, 2.0)
+    return isinstance(op, MulOp) and op.a is of and op.b is of
+
+
+class ScaleOfLayerNorm(Pattern[MulOp]):
+    """layer_normalization(x, 1) * g -> layer_normalization(x, g) if g has the normalized shape"""
+
+    def rewrite(self, op: MulOp, rw: Rewriter) -> None:
+        norm = _lone_norm(op.a)
+        if norm is None or norm.b is not None or not is_near(norm.scale, 1.0):
+            return
+        if dims(op.b.type) == dims(norm.scale.type):
+            put(rw, op, _with(norm, op.b, None), norm)
+
+
+class ShiftOfLayerNorm(Pattern[AddOp]):
+    """layer_normalization(x, g) + b -> layer_normalization(x, g, b) if b has the same shape as g"""
+
+    def rewrite(self, op: AddOp, rw: Rewriter) -> None:
+        norm = _lone_norm(op.a)
+        if norm is not None and norm.b is None and dims(op.b.type) == dims(norm.scale.type):
+            put(rw, op, _with(norm, norm.scale, op.b), norm)
+
+
+def _lone_norm(value: SSAValue) -> LayerNormalizationOp | None:
+    """The normalisation that `value` is, if it has one result and one user."""
+    op = value.owner
+    is_lone = isinstance(op, LayerNormalizationOp) and len(op.results) == 1 and value.has_one_use()
+    return op if isinstance(op, LayerNormalizationOp) and is_lone else None
+
+
+def _with(norm: LayerNormalizationOp, scale: SSAValue, b: SSAValue | None) -> LayerNormalizationOp:
+    return LayerNormalizationOp.of(
+        *(norm.x, scale, b),
+        axis=norm.axis.value.data,
+        epsilon=norm.epsilon.value.data,
+        stash_type=norm.stash_type.value.data,
+    )
+
+
+PATTERNS = (
+    *(GeluByErf, SwishBySigmoid, HardSwishByClip, HardSigmoidByClip, HardSwishByHardSigmoid),
+    *(SoftmaxByExp, LayerNormByMeans, ScaleOfLayerNorm, ShiftOfLayerNorm),
+)
+
+
+class RecognizePass(ModulePass):
+    """Replace exporters' spellings of gelu, swish, softmax and layer normalisation."""
+
+    name = "recognize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        rewrite(op, PatternSet([pattern() for pattern in PATTERNS]))
