@@ -9,11 +9,11 @@ from xdsl.dialects.func import FuncOp
 
 from ..dialects.sched import ScheduleOp
 from ..dialects.te import CallOp, KernelOp
-from ..lowering.llvm_to_object import assembly
+from ..lowering.llvm_to_object import assembly, merge_modules
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.program import plan_program
 from .host import host_function
-from .kernels import KernelCompiler, merge_modules
+from .kernels import KernelCompiler
 from .options import Options
 from .pipelines import GRAPH, run_passes, verify
 from .program import entry_text, lower_to_te
@@ -85,13 +85,8 @@ def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:
     kernels = compiler.kernels
     plan = plan_program(module, kernels.code, host_function, inputs, outputs)
     texts = [emitted.llvm_text for emitted in kernels.emitted.values()]
-    defined = {symbol for code in kernels.code.values() for symbol, _ in code.phases}
-    entry = "\n".join(
-        line
-        for line in entry_text(plan, options).split("\n")
-        if not (line.startswith("declare ") and any(f'@"{name}"(' in line for name in defined))
-    )
-    return merge_modules([f'target triple = "{options.target.triple}"', *texts, entry])
+    target = f'target triple = "{options.target.triple}"'
+    return merge_modules([target, *texts, entry_text(plan, options)])
 
 
 def emit_asm(module: ModuleOp, options: Options, timings: Timings) -> str:

@@ -6,7 +6,6 @@ While LLVM works on one module (without Python's lock), the next one is schedule
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import prod
@@ -19,6 +18,7 @@ from ..core.locations import describe
 from ..dialects import sched, te
 from ..dialects.loop import KernelOp, StmtOp
 from ..lowering.llvm_to_object import compile as to_object
+from ..lowering.llvm_to_object import merge_modules
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
 from ..lowering.program import KernelCode
 from ..schedules.apply_schedules import apply_schedule
@@ -171,17 +171,3 @@ def kernel_code(kernel: KernelOp, emitted: EmittedKernel, small: bool) -> Kernel
         scratch=emitted.scratch_bytes,
         alone=small,
     )
-
-
-def merge_modules(texts: Sequence[str]) -> str:
-    """One LLVM module of several: what they all declare stands in it once."""
-    declared: set[str] = set()
-    lines: list[str] = []
-    for text in texts:
-        for line in text.split("\n"):
-            if line.startswith(("declare ", "attributes ")):
-                if line in declared:
-                    continue
-                declared.add(line)
-            lines.append(line)
-    return "\n".join(lines)

@@ -5,5 +5,14 @@ Nothing but code generation runs here, no mid-level pass: what the loops say is 
 
 from .codegen import MachineDescription, assembly, compile, host_cpu
 from .linker import Library, link
+from .merge import merge_modules
 
-__all__ = ["Library", "MachineDescription", "assembly", "compile", "host_cpu", "link"]
+__all__ = [
+    "Library",
+    "MachineDescription",
+    "assembly",
+    "compile",
+    "host_cpu",
+    "link",
+    "merge_modules",
+]

@@ -20,7 +20,7 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
@@ -29,6 +29,7 @@ from ...core.errors import PassError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects.graph.base import ConstantOp
+from ...dialects.graph.types import is_ranked
 from ...dialects.loop import BufferType
 from ...dialects.te import CallOp
 from ...runtime.arrays import Array, ready
@@ -44,6 +45,7 @@ from ...runtime.program import (
     TensorSpec,
     Use,
 )
+from ..llvm_to_object import merge_modules
 from .entry import emit_entry
 from .launch import KernelCode, Launch, Place
 from .memory import Lifetime, align, plan_arena
@@ -161,7 +163,7 @@ class _Planner:
         entries = [s.symbol for s in steps if isinstance(s, SegmentPlan)]
         functions = [launch.symbol for symbol in entries for launch in launches[symbol]]
         scratch = align(max((code.scratch for code in self.kernels.values()), default=0))
-        text = "\n".join(emit_entry(symbol, launches[symbol], scratch) for symbol in entries)
+        text = merge_modules(emit_entry(symbol, launches[symbol], scratch) for symbol in entries)
 
         def program(address: Callable[[str], int], keep: object) -> Program:
             return Program(
@@ -373,7 +375,7 @@ class _Planner:
 
 def _is_static(value: SSAValue) -> bool:
     """Whether all extents are known; a view of anything else is checked, and made, on the host."""
-    return isinstance(value.type, TensorType) and -1 not in tensor_shape(value.type)
+    return is_ranked(value.type) and -1 not in tensor_shape(value.type)
 
 
 def _segment(

@@ -87,3 +87,15 @@ def test_undefined_and_duplicate_symbols_are_refused(host: Machine):
         llvm_to_object.link([caller], ["caller"])
     with pytest.raises(PassError, match="duplicate"):
         llvm_to_object.link([caller, caller], ["caller"])
+
+
+def test_merged_modules_declare_once_what_they_share(host: Machine):
+    calls = "declare i64 @callee(i64)\ndeclare i64 @labs(i64)\n"
+    user = 'define i64 @"{0}"(i64 %x) {{\n  %r = call i64 @callee(i64 %x)\n  ret i64 %r\n}}\n'
+    one, two = (calls + user.format(name) for name in ("a.0", "b.0"))
+    merged = llvm_to_object.merge_modules([one, two, CALLEE])
+    assert merged.count("declare i64 @labs") == 1
+    assert "declare i64 @callee" not in merged
+    library = llvm_to_object.link([llvm_to_object.compile(merged, host)], ["a.0", "b.0"])
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+    assert [call(library.address(name))(2) for name in ("a.0", "b.0")] == [7, 7]
