@@ -29,6 +29,7 @@ from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
 from ...dialects.graph.base import constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, SubOp
 from ...dialects.graph.conv import ConvOp
+from ...dialects.graph.elementwise import NegOp
 from ...dialects.graph.norm import BatchNormalizationOp
 from ...dialects.graph.pieces import PadOp
 from ...dialects.graph.types import dims
@@ -126,6 +127,19 @@ class ScaleBehindLinear(Pattern[Scale]):
         new = scaled(rw, linear, factor, op)
         if new is not None:
             rw.replace(op, new, origins=[linear])
+
+
+class NegBehindLinear(Pattern[NegOp]):
+    """-linear(x, w) -> linear(x, -w)"""
+
+    def rewrite(self, op: NegOp, rw: Rewriter) -> None:
+        import numpy as np
+
+        linear = as_linear(op.x.owner)
+        if linear is not None and op.x.has_one_use():
+            new = scaled(rw, linear, np.full(num_channels(linear), -1.0), op)
+            if new is not None:
+                rw.replace(op, new, origins=[linear])
 
 
 class ShiftBehindLinear(Pattern[Shift]):
@@ -259,7 +273,14 @@ def zero_pads(op: PadOp, rank: int) -> list[int] | None:
 
 PATTERNS = (
     *(BatchNormAsScaleAndShift, DropoutAtInference, PadBeforeConv),
-    *(ScaleBehindLinear, ShiftBehindLinear, ScaleBehindShift, ScaleBeforeConv, ShiftBeforeConv),
+    *(
+        ScaleBehindLinear,
+        NegBehindLinear,
+        ShiftBehindLinear,
+        ScaleBehindShift,
+        ScaleBeforeConv,
+        ShiftBeforeConv,
+    ),
 )
 
 

@@ -177,7 +177,48 @@ CANONICALIZE = [
     ),
 ]
 
+MORE = [
+    Case(
+        *("a reduction that gets its dimension back", "ReshapeOfReduction", 1, X),
+        "tensor<2x1xf32>",
+        """%a = graph.constant dense<1> : tensor<1xi64>
+        %s = graph.constant dense<[2, 1]> : tensor<2xi64>
+        %0 = graph.reduce_sum(%x, %a) {keepdims = 0} : tensor<2xf32>
+        %r = graph.reshape(%0, %s) : tensor<2x1xf32>""",
+    ),
+    Case(
+        *("a reduction that gets another dimension", "ReshapeOfReduction", 0, X),
+        "tensor<1x2xf32>",
+        """%a = graph.constant dense<1> : tensor<1xi64>
+        %s = graph.constant dense<[1, 2]> : tensor<2xi64>
+        %0 = graph.reduce_sum(%x, %a) {keepdims = 0} : tensor<2xf32>
+        %r = graph.reshape(%0, %s) : tensor<1x2xf32>""",
+    ),
+    Case(
+        *("max with minus infinity", "ExtremumOfInfinity", 1, X, "tensor<2x3xf32>"),
+        """%c = graph.constant dense<"0x000080FF"> : tensor<f32>
+        %r = graph.max(%x, %c) : tensor<2x3xf32>""",
+    ),
+    Case(
+        *("max with infinity", "ExtremumOfInfinity", 0, X, "tensor<2x3xf32>"),
+        """%c = graph.constant dense<"0x0000807F"> : tensor<f32>
+        %r = graph.max(%x, %c) : tensor<2x3xf32>""",
+    ),
+]
+
 SIMPLIFY = [
+    Case(
+        *("a negated convolution", "NegBehindLinear", 1, IMAGE, "tensor<1x1x4x4xf32>"),
+        """%w = graph.constant dense<0.5> : tensor<1x2x1x1xf32>
+        %0 = graph.conv(%x, %w) : tensor<1x1x4x4xf32>
+        %r = graph.neg(%0) : tensor<1x1x4x4xf32>""",
+    ),
+    Case(
+        *("a negated product of two inputs", "NegBehindLinear", 0),
+        *(f"{X}, %y: tensor<3x2xf32>", "tensor<2x2xf32>"),
+        """%0 = graph.matmul(%x, %y) : tensor<2x2xf32>
+        %r = graph.neg(%0) : tensor<2x2xf32>""",
+    ),
     Case(
         *("a shift before SAME padding", "ShiftBeforeConv", 0, IMAGE, "tensor<1x1x4x4xf32>"),
         """%w = graph.constant dense<0.5> : tensor<1x2x3x3xf32>
@@ -388,7 +429,7 @@ def run(module: ModuleOp) -> list[np.ndarray[Any, Any]]:
 
 @pytest.mark.parametrize(
     ("pass_name", "case"),
-    [("canonicalize", case) for case in CANONICALIZE]
+    [("canonicalize", case) for case in CANONICALIZE + MORE]
     + [("simplify-inference", case) for case in SIMPLIFY]
     + [("recognize", case) for case in RECOGNIZE],
     ids=lambda value: value.name if isinstance(value, Case) else "",

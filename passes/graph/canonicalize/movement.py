@@ -26,6 +26,7 @@ from ....dialects.graph.reduce import (
     ReduceMaxOp,
     ReduceMeanOp,
     ReduceMinOp,
+    ReduceOp,
     ReduceProdOp,
     ReduceSumOp,
 )
@@ -279,6 +280,26 @@ class ReduceOverOnes(Pattern[Reduction]):
             reshape_to(rw, op, op.data)
 
 
+class ReshapeOfReduction(Pattern[ReshapeOp]):
+    """reshape(reduce(x, keepdims = 0)) -> reduce(x, keepdims = 1) if that gives the same shape"""
+
+    def rewrite(self, op: ReshapeOp, rw: Rewriter) -> None:
+        inner = op.data.owner
+        if not isinstance(inner, ReduceOp) or not op.data.has_one_use():
+            return
+        shape, target = dims(inner.data.type), dims(op.res.type)
+        axes = None if shape is None else inner.reduced_axes(len(shape))
+        if shape is None or axes is None or target is None or None in target:
+            return
+        if target == tuple(1 if i in axes else extent for i, extent in enumerate(shape)):
+            new = type(inner)(
+                operands=[inner.data, inner.axes],
+                properties={**inner.properties, "keepdims": int_attr(1)},
+                result_types=[op.res.type],
+            )
+            rw.replace(op, new, origins=[inner])
+
+
 class DropoutAtInference(Pattern[DropoutOp]):
     """dropout(x) -> x unless it is training or its mask is used"""
 
@@ -299,5 +320,5 @@ def patterns(fast: bool) -> list[Pattern[Any]]:
         *(ExpandToSameShape(), BroadcastOfExpand()),
         *(ConcatOfOne(), ConcatWithNothing(), ConcatOfConcat()),
         *(SliceOfEverything(), PadWithNothing(), TileOnce(), SplitIntoOne()),
-        *(ReduceOverOnes(), DropoutAtInference()),
+        *(ReduceOverOnes(), ReshapeOfReduction(), DropoutAtInference()),
     ]
