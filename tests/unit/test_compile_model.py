@@ -294,6 +294,31 @@ def test_operators_that_cannot_be_compiled_run_on_the_host():
         np.testing.assert_array_equal(model(x=x)["places"], np.array(expected))
 
 
+def test_segments_around_a_host_step_share_kernels():
+    """Equal kernels stand before and after a sort, which runs on the host."""
+    nodes = [
+        helper.make_node("Exp", ["x"], ["e"], "before"),
+        helper.make_node("TopK", ["e", "k"], ["largest", "places"], "sort"),
+        helper.make_node("Exp", ["largest"], ["y"], "after"),
+        helper.make_node("Flatten", ["largest"], ["row"], "view", axis=0),
+        helper.make_node("Exp", ["row"], ["z"], "last"),
+    ]
+    proto = make_model(
+        nodes,
+        {"x": (3, 5)},
+        {"y": (3, 5), "places": (3, 5), "z": (1, 15)},
+        {"k": np.array([5])},
+        {"places": TensorProto.INT64},
+    )
+    model = nnc.compile(proto, threads=2)
+    for _ in range(2):
+        x = RNG.standard_normal((3, 5), np.float32)
+        order = np.argsort(-x, axis=1, kind="stable")
+        largest = np.exp(np.take_along_axis(x, order, 1))
+        expected = {"y": np.exp(largest), "places": order, "z": np.exp(largest).reshape(1, -1)}
+        assert_close(model(x=x), expected)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

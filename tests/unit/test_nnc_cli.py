@@ -201,3 +201,13 @@ def test_a_profile_names_every_kernel(model: str, capsys: pytest.CaptureFixture[
     assert "1 launches" in out
     assert "matmul_relu." in out
     assert "node 'product'" in out
+
+
+def test_ops_lists_what_is_compiled_and_what_runs_on_the_host(
+    capsys: pytest.CaptureFixture[str],
+):
+    assert main(["ops"]) == 0
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.split("\n") if "│" in line}
+    assert "Conv" in lines["conv"]
+    assert "compiled" in lines["conv"]
+    assert "on the host" in lines["non_zero"]

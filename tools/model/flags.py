@@ -81,6 +81,7 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     _add_inspect(commands.add_parser("inspect", help="what a model is made of"))
     _add_compile(commands.add_parser("compile", help="write what a model is at one level"))
     _add_bench(commands.add_parser("bench", help="time a model, alone or against another runtime"))
+    _add_ops(commands.add_parser("ops", help="the operators that are supported"))
     return parser.parse_args(argv, Flags())
 
 
@@ -139,3 +140,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+
+
+def _add_ops(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_lazy("ops"))
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")

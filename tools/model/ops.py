@@ -1,0 +1,23 @@
+"""`nnc ops`: the operators that are supported, and where each runs."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from ...dialects.graph import registry
+from ...lowering.graph_to_te.registry import load_lowerings
+from .flags import Flags
+
+
+def run(flags: Flags) -> None:
+    """Print one line for each operator."""
+    del flags
+    load_lowerings()
+    operators = sorted(registry.operators().values(), key=lambda one: one.name)
+    table = Table("operator", "ONNX", "runs", title=f"{len(operators)} operators")
+    for one in operators:
+        where = "compiled" if callable(one.definition) else "on the host"
+        table.add_row(one.name.removeprefix("graph."), one.onnx_name, where)
+    Console(markup=False).print(table)
+    print("Operators that ONNX defines by others are expanded; views (reshape ...) cost nothing.")
