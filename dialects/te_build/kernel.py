@@ -10,10 +10,12 @@ from typing import Any
 from xdsl.dialects.builtin import (
     UNKNOWN_LOC,
     ArrayAttr,
+    DenseIntOrFPElementsAttr,
     IndexType,
     LocationAttr,
     StringAttr,
     TensorType,
+    f32,
 )
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.irdl import IRDLOperation
@@ -143,6 +145,14 @@ class KernelBuilder:
         for position, result in enumerate(op.results):
             result.name_hint = name if len(op.results) == 1 else f"{name}_r{position}"
         return tuple(Stored(self, r, d, axes) for r, d in zip(op.results, dtypes, strict=True))
+
+    def coeff(self, matrix: Sequence[Sequence[float]], indices: Sequence[Index]) -> Scalar:
+        """An entry of a small literal f32 matrix; a zero is the absence of a term."""
+        shape = (len(matrix), len(matrix[0]))
+        entries = [float(entry) for row in matrix for entry in row]
+        values = DenseIntOrFPElementsAttr.from_list(TensorType(f32, shape), entries)
+        value = self.body.coeff(values, tuple(index.expr for index in indices), f32)
+        return Scalar(self.body, value, f32)
 
     def sum(self, axes: Extents, function: Of[Index, Scalar]) -> Reduction:
         """The sum of `function` over reduce axes."""

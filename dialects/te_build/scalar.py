@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import AffineMapAttr, BFloat16Type, IndexType, f32, i1, i64
+from xdsl.dialects.builtin import (
+    AffineMapAttr,
+    BFloat16Type,
+    DenseIntOrFPElementsAttr,
+    IndexType,
+    f32,
+    i1,
+    i64,
+)
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineExpr, AffineMap
 
 from ...core.affine import Range as AxisRange
 from ...core.affine import Ranges, const, dim, linear_terms, sym
-from ..te import IndexOp, ReadOp, YieldOp
+from ..te import CoeffOp, IndexOp, ReadOp, YieldOp
 from . import ops
 from .ops import INDEX, Family, Number, Properties, bitwidth, is_float, is_unsigned, plain
 
@@ -32,7 +40,7 @@ class Body:
         self.axes: list[tuple[str, int]] = list(axes)
         self.symbols: list[SSAValue] = []
         self._memo: dict[tuple[object, ...], SSAValue] = {}
-        self._reads: list[tuple[ReadOp, tuple[AffineExpr, ...]]] = []
+        self._reads: list[tuple[ReadOp | CoeffOp, tuple[AffineExpr, ...]]] = []
 
     @property
     def ranges(self) -> Ranges:
@@ -86,6 +94,15 @@ class Body:
             self._reads.append((found.owner, exprs))
         return found
 
+    def coeff(
+        self, values: DenseIntOrFPElementsAttr, exprs: tuple[AffineExpr, ...], type_: Attribute
+    ) -> SSAValue:
+        """A `te.coeff`."""
+        result = self.append((CoeffOp, {"values": values}), (), type_)
+        assert isinstance(result.owner, CoeffOp)
+        self._reads.append((result.owner, exprs))
+        return result
+
     def finish(self, values: Sequence[Scalar]) -> None:
         """End the block with `te.yield`."""
         self.finish_values([value.value for value in values])
@@ -94,7 +111,7 @@ class Body:
         """As `finish`."""
         rank = len(self.axes)
         for op, exprs in self._reads:
-            map_ = AffineMap(rank, len(op.operands) - 1, exprs)
+            map_ = AffineMap(rank, max(0, len(op.operands) - 1), exprs)
             op.properties["map"] = AffineMapAttr(map_)
         self.block.add_op(YieldOp.create(operands=values, location=self.kernel.location))
 
