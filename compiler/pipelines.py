@@ -25,6 +25,7 @@ GRAPH: tuple[str, ...] = (
     "infer-shapes",
     "canonicalize",
     "fold-constants",
+    "recognize",
     "simplify-inference",
     "canonicalize",
     "cse",
