@@ -27,6 +27,7 @@ from nnc.core.locations import MAX_FUSED, describe, describe_location, fuse, par
 from nnc.core.rewriting import Pattern, PatternSet, Rewriter, rewrite
 from nnc.core.walk import erase, walk
 from nnc.dialects import context
+from nnc.passes import PASSES
 
 
 def place(line: int) -> FileLineColLoc:
@@ -240,3 +241,16 @@ def test_five_hundred_nested_regions():
     assert sum(1 for _ in walk(module)) == depth + 3
     erase(op)
     assert module.body.block.is_empty
+
+
+@pytest.mark.parametrize("name", ["canonicalize", "cse", "dce"])
+def test_passes_on_any_dialect_stand_deep_nests(name: str):
+    source = TestOp(result_types=[f32])
+    unused = arith.NegfOp(source.results[0])
+    op: Operation = TestOp(regions=[Region(Block([source, unused]))])
+    for _ in range(500):
+        op = TestOp(regions=[Region(Block([op]))])
+    module = ModuleOp([op])
+    PASSES[name]()().apply(context(), module)
+    assert sum(1 for _ in walk(module)) == (504 if name == "cse" else 503)
+    erase(op)
