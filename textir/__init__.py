@@ -53,6 +53,7 @@ def print_module(
     """The text of a module or of any op; `parse` makes the same again.
 
     Args:
+        op: a module, or any op.
         generic: MLIR's generic form, which `mlir-opt` reads.
         locations: a `loc(...)` behind every op and argument.
         elide: dense literals of more elements are left out; the text no longer parses.

@@ -11,7 +11,6 @@ from xdsl.dialects.builtin import (
     AffineMapAttr,
     AnyFloat,
     ArrayAttr,
-    BuiltinAttribute,
     BytesAttr,
     CallSiteLoc,
     DenseArrayBase,
@@ -35,13 +34,19 @@ from xdsl.dialects.builtin import (
     i1,
     i64,
 )
-from xdsl.ir import Attribute, OpaqueSyntaxAttribute, ParametrizedAttribute, TypeAttribute
+from xdsl.ir import (
+    Attribute,
+    BuiltinAttribute,
+    OpaqueSyntaxAttribute,
+    ParametrizedAttribute,
+    TypeAttribute,
+)
 from xdsl.printer import Printer
 
 from .index_text import map_text
 from .literals import float_text, list_text, number_text
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
+IDENTIFIER = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
 _KEY = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\"\\]*")
 _DIM = re.compile(r"[^\[\]<>\"{}\n]+")
@@ -132,6 +137,11 @@ class AttributeText:
             case SymbolRefAttr():
                 parts = [attribute.root_reference, *attribute.nested_references.data]
                 return "::".join(symbol_text(part.data) for part in parts)
+            case _:
+                return self._write_more(attribute)
+
+    def _write_more(self, attribute: Attribute) -> str:
+        match attribute:
             case DenseIntOrFPElementsAttr():
                 dense = cast("DenseIntOrFPElementsAttr[Any]", attribute)
                 return f"{self.dense(dense)} : {self.of(dense.type)}"
@@ -156,7 +166,8 @@ class AttributeText:
                 behind = "" if isinstance(inner, NoneAttr) else f"({self._location(inner)})"
                 return f"{quoted(location.desc.data)}{behind}"
             case CallSiteLoc():
-                return f"callsite({self._location(location.callee)} at {self._location(location.caller)})"
+                callee, caller = location.callee, location.caller
+                return f"callsite({self._location(callee)} at {self._location(caller)})"
             case FusedLoc():
                 metadata = location.metadata
                 about = "" if isinstance(metadata, NoneAttr) else f"<{self.of(metadata)}>"
@@ -191,17 +202,18 @@ class AttributeText:
         raw: bytes = value.data.data
         if not raw:
             return "dense<>"
-        is_number = isinstance(element, IntegerType | IndexType) or isinstance(element, AnyFloat)
-        values = list(value.get_values()) if is_number else []
+        is_number = _is_number(element)
+        values: list[Any] = list(cast("Any", value).get_values()) if is_number else []
         is_splat = count > 1 and raw == raw[: len(raw) // count] * count
         plain = is_number and all(isinstance(v, int) or isfinite(v) for v in values)
         if element == i1 and any(byte > 1 for byte in raw):
             plain = False
         if not plain or (count > HEX_FROM and not is_splat and element != i1):
             return f'dense<"0x{raw.hex().upper()}">'
-        if is_splat or not value.get_shape():
+        shape = value.get_shape()
+        if is_splat or not shape:
             return f"dense<{list_text(values[:1], element)[1:-1]}>"
-        return f"dense<{_nested(values, value.get_shape(), element)}>"
+        return f"dense<{_nested(values, shape, element)}>"
 
     def _type(self, type_: Attribute) -> str:
         from ..dialects.loop.types import BufferType, TileType
@@ -221,7 +233,7 @@ class AttributeText:
     def _tile(self, type_: Any) -> str | None:
         parts: list[str] = []
         for axis in type_.axes:
-            if axis.size.type != i64 or _IDENTIFIER.fullmatch(axis.label) is None:
+            if axis.size.type != i64 or IDENTIFIER.fullmatch(axis.label) is None:
                 return None
             parts.append(f"{axis.label}: {axis.extent}{' lanes' if axis.is_lanes else ''}")
         return f"tile<{', '.join([*parts, self.of(type_.element_type)])}>"
@@ -286,6 +298,10 @@ class AttributeText:
         stream = StringIO()
         Printer(stream).print_attribute(attribute)
         return stream.getvalue()
+
+
+def _is_number(element: Attribute) -> bool:
+    return isinstance(element, IntegerType | IndexType | AnyFloat)
 
 
 def _nested(values: list[Any], shape: tuple[int, ...], element: Attribute) -> str:

@@ -103,6 +103,9 @@ class Builder:
         """Fill a region.
 
         Args:
+            node: what is in its braces.
+            region: an empty one.
+            is_isolated: whether values from outside are hidden.
             arguments: `arg` nodes of the entry block that the op's own syntax gives.
             entry: called with the entry block when its arguments are there, before its ops.
         """

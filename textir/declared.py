@@ -34,6 +34,8 @@ from xdsl.irdl import (
     VarOperandDef,
 )
 
+from .literals import type_of
+
 Count = tuple[int, int | None]
 """At least, at most."""
 ONE, OPTIONAL, MANY = "one", "optional", "many"
@@ -138,15 +140,12 @@ def _property(definition: Any) -> Property:
     is_optional = isinstance(definition, OptionalDef)
     default = cast("Attribute | None", definition.default_value)
     base = _base(constraint)
-    number = array = None
+    number: Attribute | None = None
+    array: Attribute | None = None
     if base is IntegerAttr:
-        number = _parameter(constraint, 1) or (
-            default.type if isinstance(default, IntegerAttr) else i64
-        )
+        number = _parameter(constraint, 1) or type_of(default) or i64
     elif base is FloatAttr:
-        number = _parameter(constraint, 1) or (
-            default.type if isinstance(default, FloatAttr) else f32
-        )
+        number = _parameter(constraint, 1) or type_of(default) or f32
     elif base is DenseArrayBase:
         array = _parameter(constraint, 0) or i64
     return Property(
@@ -163,9 +162,7 @@ def _is_string_list(constraint: object) -> bool:
     if not isinstance(constraint, ArrayOfConstraint):
         return False
     elements: object = cast("ArrayOfConstraint[Any]", constraint).elem_range_constraint
-    return isinstance(elements, RangeOf) and _base(cast("RangeOf[Any]", elements).constr) is (
-        StringAttr
-    )
+    return isinstance(elements, RangeOf) and _base(elements.constr) is (StringAttr)
 
 
 def _base(constraint: object) -> object:
@@ -182,7 +179,7 @@ def _parameter(constraint: object, position: int) -> Attribute | None:
         return None
     inner: object = cast("ParamAttrConstraint[Any]", constraint).param_constrs[position]
     if isinstance(inner, EqAttrConstraint):
-        return cast("EqAttrConstraint[Attribute]", inner).attr
+        return inner.attr
     return None
 
 

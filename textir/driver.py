@@ -12,13 +12,12 @@ from typing import Any
 
 from . import scan
 from .errors import Malformed
-from .lexer import Lexer, Token
+from .lexer import END, Lexer
 from .tables import Tables
 
 MAX_REGIONS = 1000
 """How deep regions may nest."""
 
-_END = "$END"
 _WORDS = {
     "RESULTS": "'%name ='",
     "STRING": "a string",
@@ -50,7 +49,7 @@ _WORDS = {
     "COMPARE": "a comparison",
     "SIGN": "'+' or '-'",
     "FACTOR": "'*' or '/'",
-    _END: "the end of the text",
+    END: "the end of the text",
 }
 _LATE = frozenset({"SIGNATURE", "TYPES", "TYPE", "RETURNS"})
 """Tokens whose text begins behind their mark."""
@@ -70,8 +69,7 @@ def parse(text: str, tables: Tables) -> list[Any]:
     """
     rows = tables.rows
     rules = [(rule.size, rule.origin, rule.action) for rule in tables.rules]
-    lexer = lexer_of(tables)
-    captures = lexer.captures
+    next_token = lexer_of(tables).token
     end_of_space = scan.SPACE.match
     states = [tables.start]
     values: list[Any] = []
@@ -80,21 +78,13 @@ def parse(text: str, tables: Tables) -> list[Any]:
     while True:
         state = states[-1]
         row = rows[state]
-        found = end_of_space(text, position)
-        position = found.end()  # it always matches
-        kind = _END
-        content = ""
-        end = position
+        space = end_of_space(text, position)
+        assert space is not None
+        position = space.end()
         if position < length:
-            for terminal, capture in captures(state).get(text[position], ()):
-                found = capture(text, position)
-                if found is not None:
-                    kind = terminal
-                    end, content = found
-                    break
-            else:
-                kind, _, content = lexer.plain(text, position, row)
-                end = position + len(content)
+            kind, content, end = next_token(text, position, state)
+        else:
+            kind, content, end = END, "", position
         while (target := row.get(kind)) is not None and target < 0:
             size, origin, action = rules[-1 - target]
             if size:
@@ -107,9 +97,9 @@ def parse(text: str, tables: Tables) -> list[Any]:
             states.append(state)
             row = rows[state]
         if target is None:
-            if kind == _END and state == tables.end:
+            if kind == END and state == tables.end:
                 return values[-1]
-            raise _unexpected(text, (kind, position, content), row, tables)
+            raise _unexpected(kind, content, position, row, tables)
         if kind == "LBRACE":
             depth += 1
             if depth > MAX_REGIONS:
@@ -121,15 +111,16 @@ def parse(text: str, tables: Tables) -> list[Any]:
         position = end
 
 
-def _unexpected(text: str, token: Token, row: Mapping[str, int], tables: Tables) -> Malformed:
-    kind, position, content = token
+def _unexpected(
+    kind: str, content: str, position: int, row: Mapping[str, int], tables: Tables
+) -> Malformed:
     names = [name for name in row if name[0] in "$_" or name.isupper()]
     if len(names) > len(_RARE) + 3:
         names = [name for name in names if name not in _RARE]
     expected = sorted({_describe(name, tables) for name in names})
     if len(expected) > 8:
         expected = [*expected[:7], "..."]
-    if kind == _END:
+    if kind == END:
         got = "the end of the text"
     else:
         got = f"'{content if len(content) < 40 else content[:37] + '...'}'"

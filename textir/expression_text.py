@@ -372,7 +372,7 @@ class BodyText:
 
     @staticmethod
     def _fill(op: Operation, element: Attribute | None) -> str | None:
-        """` else 0.0`, nothing without a fill, None for one that is no number of the element type."""
+        """` else 0.0`, nothing without a fill, None for one that cannot be written so."""
         fill = op.properties.get("fill")
         if fill is None:
             return ""

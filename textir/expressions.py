@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.dialects.builtin import (
     AffineMapAttr,
@@ -71,29 +71,36 @@ class BodyBuilder:
                 return self._builder.scopes.value(name, position)
             case ("parens", inner):
                 return self.build(inner, expected, depth + 1)
-            case ("read", token, indices, fill):
-                return self._read(token, indices or [], fill, depth)
-            case ("name", (position, name)):
-                return self._index(name, position)
-            case ("coeff", text, types, indices):
-                return self._coeff(text, types, indices or [], depth)
+            case ("read" | "name" | "coeff", *_):
+                return self._leaf(node, depth)
             case ("call", (position, name), arguments):
                 return self._call(name, position, arguments or [], expected, depth)
             case ("binary", left, (position, mark), right):
                 return self._binary(left, mark, right, position, expected, depth)
             case ("unary", (position, mark), inner) if self._literal(node) is None:
-                if mark == "+":
-                    return self.build(inner, expected, depth + 1)
                 value = self.build(inner, expected, depth + 1)
-                if not is_float(value.type):
-                    raise Malformed(position, f"'-' takes a float, got {value.type}")
-                return self._op("arith.negf", [value], value.type, position)
+                return value if mark == "+" else self._negated(value, position)
             case ("conjunction", *_):
                 raise Malformed(position_of(node), "'and' stands in affine conditions only")
             case _:
                 return self._constant(node, expected)
 
+    def _negated(self, value: SSAValue, position: int) -> SSAValue:
+        if not is_float(value.type):
+            raise Malformed(position, f"'-' takes a float, got {value.type}")
+        return self._op("arith.negf", [value], value.type, position)
+
     # --- leaves
+
+    def _leaf(self, node: Node, depth: int) -> SSAValue:
+        match node:
+            case ("read", token, indices, fill):
+                return self._read(token, indices or [], fill, depth)
+            case ("name", (position, name)):
+                return self._index(name, position)
+            case _:
+                _, text, types, indices = node
+                return self._coeff(text, types, indices or [], depth)
 
     def _literal(self, node: Node) -> tuple[str, Node | None, int] | None:
         """(text, type token, offset) of a literal, its sign included."""
@@ -175,8 +182,11 @@ class BodyBuilder:
         map_, symbols = self._map(indices, depth)
         if symbols:
             raise Malformed(text[0], "the indices of a coefficient are affine")
-        properties: dict[str, Attribute] = {"values": values, "map": AffineMapAttr(map_)}
-        element: Attribute = values.get_element_type()
+        properties: dict[str, Attribute] = {
+            "values": cast("Attribute", values),
+            "map": AffineMapAttr(map_),
+        }
+        element: Attribute = cast("Any", values).get_element_type()
         return self._op(f"{self._space.dialect}.coeff", [], element, text[0], properties)
 
     def _map(self, indices: Sequence[Node], depth: int) -> tuple[AffineMap, list[SSAValue]]:
@@ -224,21 +234,6 @@ class BodyBuilder:
         while pending:
             inner = pending.pop()
             match inner:
-                case ("value", (position, name)):
-                    return self._builder.scopes.value(name, position).type
-                case ("read", (position, name), _, _):
-                    source = self._builder.scopes.value(name, position)
-                    return getattr(source.type, "element_type", None)
-                case ("name", _):
-                    return IndexType()
-                case ("coeff", text, types, _):
-                    return getattr(
-                        self._builder.reader.type(types[1], types[0]), "element_type", None
-                    )
-                case ("typed_literal", *_, types):
-                    return self._builder.reader.type(types[1], types[0])
-                case ("true" | "false",):
-                    return i1
                 case ("parens", only) | ("unary", _, only):
                     pending.append(only)
                 case ("binary", left, (_, mark), right):
@@ -250,8 +245,32 @@ class BodyBuilder:
                     if found is not None:
                         return found
                 case _:
-                    pass
+                    if (found := self._infer_leaf(inner)) is not None:
+                        return found
         return None
+
+    def _infer_leaf(self, node: Node) -> Attribute | None:
+        match node:
+            case ("value", (position, name)):
+                return self._builder.scopes.value(name, position).type
+            case ("read", (position, name), _, _):
+                source = self._builder.scopes.value(name, position)
+                return getattr(source.type, "element_type", None)
+            case ("name", _):
+                return IndexType()
+            case ("coeff", _, types, _):
+                return getattr(self._builder.reader.type(types[1], types[0]), "element_type", None)
+            case _:
+                return self._infer_literal(node)
+
+    def _infer_literal(self, node: Node) -> Attribute | None:
+        match node:
+            case ("typed_literal", *_, types):
+                return self._builder.reader.type(types[1], types[0])
+            case ("true" | "false",):
+                return i1
+            case _:
+                return None
 
     def _infer_call(
         self, name: str, position: int, arguments: list[Node], pending: list[Node]

@@ -19,6 +19,7 @@ from xdsl.ir.affine import (
     AffineExpr,
     AffineMap,
     AffineSet,
+    AffineSymExpr,
 )
 from xdsl.ir.affine.affine_set import AffineConstraintKind
 
@@ -156,8 +157,9 @@ def text_of(expr: AffineExpr, dims: Sequence[str], syms: Sequence[str]) -> str:
         return str(expr.value)
     if isinstance(expr, AffineBinaryOpExpr):
         return _binary_text(expr, dims, syms)
+    assert isinstance(expr, AffineDimExpr | AffineSymExpr)
     names = dims if isinstance(expr, AffineDimExpr) else syms
-    return names[expr.position]  # pyright: ignore[reportAttributeAccessIssue]
+    return names[expr.position]
 
 
 def _binary_text(expr: AffineBinaryOpExpr, dims: Sequence[str], syms: Sequence[str]) -> str:
@@ -225,8 +227,8 @@ def order_of_use(exprs: Sequence[AffineExpr]) -> tuple[list[int], list[int]]:
             stack += [expr.rhs, expr.lhs]
         elif isinstance(expr, AffineDimExpr):
             dims[expr.position] = None
-        elif not isinstance(expr, AffineConstantExpr):
-            syms[expr.position] = None  # pyright: ignore[reportAttributeAccessIssue]
+        elif isinstance(expr, AffineSymExpr):
+            syms[expr.position] = None
     return list(dims), list(syms)
 
 

@@ -14,8 +14,9 @@ from . import scan
 from .errors import Malformed
 from .tables import Tables
 
-Token = tuple[str, int, str]
-"""Terminal, offset, text."""
+Token = tuple[str, str, int]
+"""Terminal, text, where it ends."""
+END = "$END"
 Capture = Callable[[str, int], scan.Found]
 
 _PLAIN = re.compile(
@@ -99,11 +100,19 @@ class Lexer:
                 tried.setdefault(start, []).append((terminal, capture))
         return {start: tuple(captures) for start, captures in tried.items()}
 
-    def plain(self, text: str, position: int, row: Mapping[str, int]) -> Token:
-        """A token that no capture takes.
+    def token(self, text: str, position: int, state: int) -> Token:
+        """The token at `position`, which is neither space nor the end.
 
-        Raises: Malformed: an unknown character, an unterminated string.
+        Raises: Malformed: an unknown character, an unterminated string, brackets that do not fit.
         """
+        for terminal, capture in self.captures(state).get(text[position], ()):
+            found = capture(text, position)
+            if found is not None:
+                return terminal, found[1], found[0]
+        return self._plain(text, position, self._rows[state])
+
+    def _plain(self, text: str, position: int, row: Mapping[str, int]) -> Token:
+        """A token that no capture takes."""
         found = _PLAIN.match(text, position)
         if found is None:
             if text[position] == '"':
@@ -112,11 +121,11 @@ class Lexer:
         kind = found.lastgroup
         word = found.group()
         if kind == "word":
-            return self._word(word, row), position, word
+            return self._word(word, row), word, found.end()
         if kind in ("mark", "arrow"):
             kind = self._literals.get(word, word)
         assert kind is not None
-        return kind, position, word
+        return kind, word, found.end()
 
     def _word(self, word: str, row: Mapping[str, int]) -> str:
         terminal = self._literals.get(word)

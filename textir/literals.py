@@ -30,6 +30,16 @@ _LIST = re.compile(
 )
 
 
+def type_of(value: Attribute | None) -> Attribute | None:
+    """The type of an integer or float attribute, None for anything else."""
+    return cast("Any", value).type if isinstance(value, IntegerAttr | FloatAttr) else None
+
+
+def dense_array(value: Attribute | None) -> DenseArrayBase[Any] | None:
+    """The value, if it is a dense array."""
+    return cast("DenseArrayBase[Any]", value) if isinstance(value, DenseArrayBase) else None
+
+
 def is_float(type_: Attribute) -> bool:
     """Whether this is a floating-point type."""
     return isinstance(type_, AnyFloat)
@@ -38,12 +48,13 @@ def is_float(type_: Attribute) -> bool:
 def bare_number(text: str, type_: Attribute) -> IntegerAttr[Any] | FloatAttr[Any] | None:
     """A number that takes its type from where it stands; None: the text is no number of it."""
     if isinstance(type_, IntegerType | IndexType):
+        integer_type = cast("Any", type_)
         if type_ == IntegerType(1) and text in ("true", "false"):
-            return IntegerAttr(int(text == "true"), type_)
+            return IntegerAttr(int(text == "true"), integer_type)
         if _INTEGER.fullmatch(text) is None or type_ == IntegerType(1):
             return None
         try:
-            return IntegerAttr(int(text), type_)
+            return IntegerAttr(int(text), integer_type)
         except VerifyException:
             return None
     if not is_float(type_):

@@ -7,7 +7,7 @@ cannot say exactly goes to the next one, at last to the generic form, which says
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     DenseArrayBase,
@@ -21,8 +21,8 @@ from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region
 from xdsl.traits import IsolatedFromAbove, IsTerminator
 
 from . import declared as decl
-from .attribute_text import _IDENTIFIER, AttributeText, key_text, quoted, symbol_text
-from .literals import list_text, number_text
+from .attribute_text import IDENTIFIER, AttributeText, key_text, quoted, symbol_text
+from .literals import dense_array, list_text, number_text, type_of
 from .names import Names, block_names
 
 Task = Generator["Task", None, None]
@@ -221,7 +221,7 @@ class TextPrinter:
             return None
         if op.results and not known.has_results:
             return None
-        if "." not in op.name or _IDENTIFIER.fullmatch(op.name) is None:
+        if "." not in op.name or IDENTIFIER.fullmatch(op.name) is None:
             return None
         entries = self.entries(op, known)
         operands = self._grouped(op, known)
@@ -253,32 +253,44 @@ class TextPrinter:
         self, op: Operation, known: decl.Declared, omit: Sequence[str] = ()
     ) -> list[str] | None:
         """The dictionary of the uniform form; None: it would not read back exactly."""
-        entries: list[str] = []
         skipped = set(omit)
         if self._symbol_name(op, known) is not None and known.symbol is not None:
             skipped.add(known.symbol)
         segments = known.segments[0] if known.segments is not None else None
+        entries: list[str] = []
         for name, value in op.properties.items():
             if name in skipped or name == segments:
                 continue
-            kind = known.properties.get(name)
-            if kind is None:
+            entry = self._property(known.properties.get(name), name, value)
+            if entry is None:
                 return None
-            if kind.default is not None and value == kind.default:
-                continue
-            text = self.declared_value(kind, value)
-            if text is None:
-                return None
-            entries.append(f"{key_text(name)} = {text}" if text else key_text(name))
-        for name, kind in known.properties.items():
-            if kind.default is not None and name not in op.properties and name not in skipped:
-                return None
-        for name, value in op.attributes.items():
-            if name in known.properties or name in skipped:
-                return None
-            if name != segments:
-                entries.append(self.attributes.entry(name, value))
+            entries += entry
+        if any(
+            kind.default is not None and name not in op.properties and name not in skipped
+            for name, kind in known.properties.items()
+        ):
+            return None
+        if any(name in known.properties or name in skipped for name in op.attributes):
+            return None
+        entries += [
+            self.attributes.entry(name, value)
+            for name, value in op.attributes.items()
+            if name != segments
+        ]
         return entries
+
+    def _property(
+        self, kind: decl.Property | None, name: str, value: Attribute
+    ) -> list[str] | None:
+        """A property's entry, none for its default; None: it would not read back."""
+        if kind is None:
+            return None
+        if kind.default is not None and value == kind.default:
+            return []
+        text = self.declared_value(kind, value)
+        if text is None:
+            return None
+        return [f"{key_text(name)} = {text}" if text else key_text(name)]
 
     def declared_value(self, kind: decl.Property, value: Attribute) -> str | None:
         """A property's value as its declaration lets it be written; empty for a unit."""
@@ -286,12 +298,13 @@ class TextPrinter:
             return ""
         number = number_text(value)
         if number is not None:
-            type_: Attribute = value.type
+            type_ = cast("Attribute", type_of(value))
             if type_ == kind.number or number in ("true", "false"):
                 return number
             return f"{number} : {self.attributes.of(type_)}"
-        if isinstance(value, DenseArrayBase) and kind.array is not None:
-            return self._array(value, kind.array)
+        array = dense_array(value)
+        if array is not None and kind.array is not None:
+            return self._array(array, kind.array)
         text = self.attributes.of(value)
         return None if kind.array is not None and text.startswith("[") else text
 
@@ -328,10 +341,10 @@ class TextPrinter:
         if known.segments is None:
             return []
         name, as_property = known.segments
-        value = (op.properties if as_property else op.attributes).get(name)
-        if not isinstance(value, DenseArrayBase) or value.elt_type != i32:
+        dense = dense_array((op.properties if as_property else op.attributes).get(name))
+        if dense is None or dense.elt_type != i32:
             return None
-        sizes = [int(size) for size in value.iter_values()]
+        sizes = [int(size) for size in dense.iter_values()]
         if len(sizes) != len(known.groups) or sum(sizes) != len(op.operands):
             return None
         return sizes if sizes else None

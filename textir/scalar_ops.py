@@ -7,11 +7,13 @@ uniform form.
 from __future__ import annotations
 
 from functools import cache
+from typing import Any, cast
 
 from xdsl.dialects.builtin import IntegerAttr, i64
 from xdsl.ir import Attribute, Operation
 
 from .declared import declared
+from .literals import type_of
 
 OPERATORS: dict[str, tuple[str, str]] = {
     "+": ("arith.addf", "arith.addi"),
@@ -124,14 +126,14 @@ def spelling(op_name: str) -> tuple[str, str, int] | None:
 def comparison(op: Operation) -> tuple[str, str] | None:
     """("operator", "<") or ("function", "ult") of a cmpf or cmpi without further properties."""
     predicate = op.properties.get("predicate")
-    if not isinstance(predicate, IntegerAttr) or predicate.type != i64 or op.attributes:
+    if type_of(predicate) != i64 or op.attributes:
         return None
     rest = {name: value for name, value in op.properties.items() if name != "predicate"}
     if rest != default_properties(type(op)):
         return None
     is_float = op.name == "arith.cmpf"
     names = CMPF if is_float else CMPI
-    number = predicate.value.data
+    number: int = cast("IntegerAttr[Any]", predicate).value.data
     if not 0 <= number < len(names):
         return None
     for mark, pair in COMPARISONS.items():

@@ -72,7 +72,7 @@ def balanced(text: str, start: int) -> int:
         elif mark == '"':
             raise Malformed(found.start(), "the string is not terminated")
         elif mark in _PARTNER:
-            bracket, where = open_brackets.pop()
+            bracket, _ = open_brackets.pop()
             if bracket != _PARTNER[mark]:
                 raise Malformed(found.start(), f"'{mark}' does not close '{bracket}'")
             if not open_brackets:

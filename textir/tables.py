@@ -110,7 +110,8 @@ def _action(tag: str, positions: Sequence[int]) -> Action:
 
 def _kept(rule: Any) -> list[int]:
     positions: list[int] = []
-    symbols = iter(enumerate(rule.expansion))
+    expansion: list[Any] = list(rule.expansion)
+    symbols = iter(enumerate(expansion))
     for is_missing in rule.options.empty_indices or [False] * len(rule.expansion):
         if is_missing:
             positions.append(-1)
@@ -138,7 +139,7 @@ def _analyse(grammar: str) -> dict[str, Any]:
         def __init__(self, lexer_conf: object):
             pass
 
-        def lex(self, *args: object) -> Any:
+        def lex(self, lexer_state: object, parser_state: object) -> Any:
             raise NotImplementedError
 
     lark: Any = Lark(grammar, parser="lalr", lexer=NoLexer, maybe_placeholders=True)
@@ -201,7 +202,7 @@ def _replace(path: Path, text: str) -> None:
 @lru_cache(maxsize=8)
 def load(fragments: tuple[str, ...] = ()) -> Tables:
     """The tables of the grammar, extended by the rules that plug-ins registered."""
-    source = files(__package__).joinpath("grammar.lark").read_text("utf-8")
+    source = files("nnc.textir").joinpath("grammar.lark").read_text("utf-8")
     data = _cached(source + "".join(fragments))
     return Tables(
         data["rows"],

@@ -8,6 +8,7 @@ tensor<[batch]x[2 * seq]x3xf32, layout (d0, d1, d2) -> (d0, d2, d1)>
 from __future__ import annotations
 
 import re
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -156,7 +157,7 @@ class TypeParser(Parser):
         if found is None:
             return super()._parse_builtin_densearray_attr()
         self.parse_punctuation("<")
-        element = self.parse_type()
+        element = cast("Any", self.parse_type())
         self._resume_from(found.end())
         return DenseArrayBase(element, BytesAttr(bytes.fromhex(found[2])))
 

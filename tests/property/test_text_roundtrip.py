@@ -14,12 +14,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nnc.dialects import DIALECTS
-from nnc.dialects.graph.types import EncodingAttr, UnknownType
-from nnc.dialects.loop import BufferType, TileAxisAttr, TileType
-from nnc.dialects.te import AxisAttr
-from nnc.textir import parse, print_module
-from nnc.textir.equality import equal
 from xdsl.dialects import arith, func, math, test
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
@@ -68,6 +62,13 @@ from xdsl.ir.affine import AffineConstraintExpr, AffineExpr, AffineMap, AffineSe
 from xdsl.ir.affine.affine_set import AffineConstraintKind
 from xdsl.irdl import AttrSizedOperandSegments, IRDLOperation
 from xdsl.traits import IsolatedFromAbove
+
+from nnc.dialects import DIALECTS
+from nnc.dialects.graph.types import EncodingAttr, UnknownType
+from nnc.dialects.loop import BufferType, TileAxisAttr, TileType
+from nnc.dialects.te import AxisAttr
+from nnc.textir import parse, print_module
+from nnc.textir.equality import equal
 
 FLOATS: list[Any] = [f16, bf16, f32, f64]
 INTEGERS: list[Any] = [
@@ -187,7 +188,7 @@ class Maker:
     def dense(self) -> Any:
         element: Any = self.scalar()
         shape = self.shape()
-        if isinstance(element, IntegerType) and element.width.data not in (1, 8, 16, 32, 64):
+        if element.name == "integer_type" and element.width.data not in (1, 8, 16, 32, 64):
             element = i8
         size: int = element.compile_time_size
         count = prod(shape)

@@ -6,10 +6,15 @@ from pathlib import Path
 from time import process_time
 
 import pytest
+from xdsl.ir import Operation
+
 from nnc.core.errors import NncError, TextError
 from nnc.textir import parse, parse_bytes, parse_file, print_module
+from nnc.textir.builder import Builder, Place
 from nnc.textir.errors import ParseTextError
+from nnc.textir.printer import TextPrinter
 from nnc.textir.syntax import register_syntax
+from nnc.textir.tables import Node
 
 HEAD = "func.func @f(%a: f32, %b: i32) -> f32 {\n"
 
@@ -169,11 +174,19 @@ def test_bytes_and_files(tmp_path: Path) -> None:
     assert "func.func @f()" in print_module(parse_file(path))
 
 
+def no_build(builder: Builder, node: Node, place: Place) -> None:
+    raise AssertionError("never built")
+
+
+def no_show(printer: TextPrinter, op: Operation, indent: str) -> None:
+    raise AssertionError("never shown")
+
+
 def test_syntax_that_does_not_fit() -> None:
     with pytest.raises(TextError, match="has a syntax already"):
-        register_syntax("te.compute", "VAL", lambda *_: None, lambda *_: None)
+        register_syntax("te.compute", "VAL", no_build, no_show)
     with pytest.raises(TextError, match="lower-case"):
-        register_syntax("Toy.Op", "VAL", lambda *_: None, lambda *_: None)
+        register_syntax("Toy.Op", "VAL", no_build, no_show)
     with pytest.raises(TextError, match="does not fit the grammar"):
-        register_syntax("toy.bad", "NO_SUCH_TERMINAL", lambda *_: None, lambda *_: None)
+        register_syntax("toy.bad", "NO_SUCH_TERMINAL", no_build, no_show)
     assert print_module(parse("")) == ""

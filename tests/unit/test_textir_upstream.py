@@ -7,12 +7,13 @@ import subprocess
 from collections.abc import Callable
 
 import pytest
-from nnc.dialects import context
-from nnc.textir import parse, print_module
-from nnc.textir.equality import equal
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
 from xdsl.parser import Parser
+
+from nnc.dialects import context
+from nnc.textir import parse, print_module
+from nnc.textir.equality import equal
 
 GRAPH = """
 func.func @main(%x: tensor<[batch]x3x8x8xf32>, %w: tensor<4x3x3x3xf32>) -> tensor<[batch]x4x8x8xf32>
@@ -32,7 +33,8 @@ TE = """
 te.kernel @dense(%x: tensor<128x768xf32>, %w: tensor<768x64xf32> const, %b: tensor<64xf32> const)
     -> tensor<128x64xf32> {
   %c = te.compute @c [i: 128, j: 64] sum [k: 768] { %x[i, k] * %w[k, j] } : tensor<128x64xf32>
-  %m, %p = te.compute @top [i: 128] reduce [j: 64] { %c[i, j], j } init [0xFF800000 : f32, 0 : index]
+  %m, %p = te.compute @top [i: 128] reduce [j: 64] { %c[i, j], j }
+    init [0xFF800000 : f32, 0 : index]
     combine (%a: f32, %at: index, %v: f32, %vt: index) {
       %less = %a < %v
       te.yield select(%less, %v, %a), select(%less, %vt, %at)
@@ -163,7 +165,7 @@ def test_equality_sees_every_kind_of_difference() -> None:
         return list(op.regions[0].blocks[0].ops)
 
     def swap_operands(op: Operation, _: Block) -> None:
-        add = list(op.regions[0].blocks[2].ops)[0]
+        add = next(iter(op.regions[0].blocks[2].ops))
         add.operands = list(reversed(add.operands))
 
     assert changed(lambda op, _: op.attributes.update(op.properties)) is not None

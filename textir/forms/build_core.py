@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import FunctionType, ModuleOp, StringAttr
 from xdsl.ir import Attribute, Block, Region, SSAValue
@@ -96,7 +96,7 @@ def constant_value(builder: Builder, token: Node, type_: Attribute) -> Attribute
     Anything else is written whole: in parentheses if it has a type of its own.
     """
     position, text = token
-    element = type_ if not type_.name.startswith("loop.tile") else type_.element_type
+    element = cast("Any", type_).element_type if type_.name == "loop.tile" else type_
     number = bare_number(text, element)
     if number is not None:
         return number

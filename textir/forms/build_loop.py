@@ -106,6 +106,10 @@ class Variables:
         return len(self.values) + len(self._axes)
 
 
+def _items(nodes: list[Node] | None) -> list[Node]:
+    return nodes or []
+
+
 def _number(values: list[SSAValue], value: SSAValue) -> int:
     for number, known in enumerate(values):
         if known is value:
@@ -137,11 +141,12 @@ def _bound(builder: Builder, node: Node, word: str) -> tuple[AffineMapAttr, list
         _, text, operands = node
         attribute = builder.reader.attribute(text[1], text[0])
         return cast("AffineMapAttr", attribute), builder.scopes.many(operands[1], operands[0])
+    nodes: list[Node]
     match node[1]:
         case ("call", (position, name), exprs):
             if name != word:
                 raise Malformed(position, f"this bound is a single expression or '{word}(...)'")
-            nodes = exprs or []
+            nodes = list(exprs or ())
         case expr:
             nodes = [expr]
     variables = Variables(builder, None)
@@ -194,9 +199,9 @@ def _stmt(builder: Builder, node: Node, place: Place) -> Task:
     labels = tuple(axis.label for axis in axes)
     variables = Variables(builder, over, labels)
     reader = variables.reader()
-    bind_exprs = [reader.read(expr) for expr in bind or []]
+    bind_exprs = [reader.read(expr) for expr in _items(bind)]
     outs = [builder.scopes.value(token[1], token[0]) for _, token, _ in refs]
-    out_exprs = [[reader.read(expr) for expr in indices or []] for _, _, indices in refs]
+    out_exprs = [[reader.read(expr) for expr in _items(indices)] for _, _, indices in refs]
     variables.finish()
     bind_exprs = variables.placed(bind_exprs)
     ivs = variables.values
@@ -272,7 +277,7 @@ def _access(
     buffer = builder.scopes.value(token[1], token[0])
     variables = Variables(builder, over, labels)
     reader = variables.reader()
-    read = [reader.read(index) for index in indices or []]
+    read = [reader.read(index) for index in _items(indices)]
     variables.finish()
     results = variables.placed(read)
     map_ = AffineMap(variables.num_dims, len(variables.opaque), tuple(results))

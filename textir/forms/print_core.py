@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     DenseIntOrFPElementsAttr,
@@ -17,7 +17,7 @@ from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from .. import declared as decl
 from ..attribute_text import symbol_text
-from ..literals import number_text
+from ..literals import number_text, type_of
 from ..printer import FORMS, Task, TextPrinter, may_omit_label
 
 
@@ -111,12 +111,12 @@ def _constant(p: TextPrinter, op: Operation, indent: str) -> str | None:
 def _value_text(p: TextPrinter, value: Attribute, type_: Attribute) -> str | None:
     element = getattr(type_, "element_type", None) if type_.name == "loop.tile" else type_
     if isinstance(value, IntegerAttr | FloatAttr):
-        own: Attribute = value.type  # pyright: ignore[reportUnknownMemberType]
-        number = number_text(value)
-        return number if own == element else f"({p.attributes.of(value)})"
+        number = cast("Attribute", value)
+        same = type_of(number) == element
+        return number_text(number) if same else f"({p.attributes.of(number)})"
     if isinstance(value, DenseIntOrFPElementsAttr):
         whole = p.attributes.of(cast("Attribute", value))
-        same = value.type == type_  # pyright: ignore[reportUnknownMemberType]
+        same = cast("DenseIntOrFPElementsAttr[Any]", value).type == type_
         return whole.rpartition(" : ")[0] if same else f"({whole})"
     if isinstance(value, DenseResourceAttr):
         return None

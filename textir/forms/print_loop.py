@@ -27,8 +27,8 @@ from ..literals import number_text
 from ..printer import FORMS, Task, TextPrinter, may_omit_label
 from .print_core import binds, entry_block, extra
 from .print_te import (
-    _AXIS,
-    _RESERVED,
+    AXIS,
+    RESERVED,
     argument,
     axes_of,
     axes_text,
@@ -134,7 +134,7 @@ def _for(p: TextPrinter, op: Operation, indent: str) -> Task | None:
     more = extra(p, op, ("loop_name", "kind", "lower", "upper", _SEGMENTS), "")
     if block is None or more is None or sizes is None or not isinstance(kind, StringAttr):
         return None
-    if not isinstance(name, StringAttr) or _AXIS.fullmatch(kind.data) is None:
+    if not isinstance(name, StringAttr) or AXIS.fullmatch(kind.data) is None:
         return None
     values = list(op.operands)
     inits = values[sizes[0] + sizes[1] :]
@@ -269,7 +269,7 @@ def labels_of(type_: Attribute) -> tuple[str, ...] | None:
     """The names of a tile's axes, if expressions can name them."""
     if not isinstance(type_, TileType):
         return None
-    if any(_AXIS.fullmatch(name) is None or name in _RESERVED for name in type_.labels):
+    if any(AXIS.fullmatch(name) is None or name in RESERVED for name in type_.labels):
         return None
     return type_.labels
 
@@ -389,7 +389,7 @@ def _reduce(p: TextPrinter, op: Operation, indent: str) -> str | None:
     more = extra(p, op, ("combiner", "axis"), "")
     if more is None or not isinstance(combiner, StringAttr) or not isinstance(axis, StringAttr):
         return None
-    if _AXIS.fullmatch(combiner.data) is None or not op.operands or not op.results:
+    if AXIS.fullmatch(combiner.data) is None or not op.operands or not op.results:
         return None
     head = f"loop.reduce {combiner.data} {p.attributes.of(axis)} {p.operands(op)}"
     return f"{head}{more} : {p.attributes.many(op.result_types)}"

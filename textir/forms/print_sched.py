@@ -18,6 +18,7 @@ from ...dialects.sched import PrimitiveOp
 from .. import declared as decl
 from ..attribute_text import quoted, symbol_text
 from ..index_text import map_is_stable, map_text
+from ..literals import number_text, type_of
 from ..printer import FORMS, Task, TextPrinter
 from .print_core import entry_block, extra
 
@@ -76,12 +77,12 @@ def _argument(p: TextPrinter, kind: decl.Property, value: Attribute, is_last: bo
     match value:
         case StringAttr():
             return None if kind.is_string_list else _word(value.data)
-        case IntegerAttr() if value.type == i64:  # pyright: ignore[reportUnknownMemberType]
-            return str(value.value.data)
+        case IntegerAttr() if type_of(value) == i64:
+            return number_text(value)
         case AffineMapAttr() if map_is_stable(value.data):
             return map_text(value.data)
         case ArrayAttr():
-            return _list(p, kind, value, is_last)  # pyright: ignore[reportUnknownArgumentType]
+            return _list(p, kind, value, is_last)
         case _:
             return None
 

@@ -24,10 +24,8 @@ from ..expressions import Space
 from ..printer import FORMS, Task, TextPrinter, may_omit_label
 from .print_core import binds, entry_block, extra, returns
 
-_AXIS = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
-_RESERVED = frozenset(
-    {"floordiv", "ceildiv", "mod", "true", "false", "coeff", "always", "_", "and"}
-)
+AXIS = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
+RESERVED = frozenset({"floordiv", "ceildiv", "mod", "true", "false", "coeff", "always", "_", "and"})
 
 
 def name_list(attribute: Attribute | None) -> list[str] | None:
@@ -118,7 +116,7 @@ def axes_of(op: Operation) -> tuple[AxisAttr, ...] | None:
     for axis in cast("ArrayAttr[Attribute]", axes):
         if not isinstance(axis, AxisAttr) or axis.extent.type != i64:
             return None
-        if _AXIS.fullmatch(axis.label) is None or axis.label in _RESERVED or axis.size < 0:
+        if AXIS.fullmatch(axis.label) is None or axis.label in RESERVED or axis.size < 0:
             return None
         found.append(axis)
     kinds = [axis.is_reduce for axis in found]
@@ -138,7 +136,7 @@ def reduction_text(op: Operation, axes: Sequence[AxisAttr]) -> str | None:
     names = name_list(combiner)
     if combiner is not None and (not names or names == ["reduce"]):
         return None
-    if names and not all(_AXIS.fullmatch(name) for name in names):
+    if names and not all(AXIS.fullmatch(name) for name in names):
         return None
     if not reduce and not names:
         return ""
@@ -223,7 +221,7 @@ def _scan(p: TextPrinter, op: Operation, indent: str) -> Task | None:
         return None
     if not isinstance(name, StringAttr) or axis.is_reduce or axis.extent.type != i64:
         return None
-    if _AXIS.fullmatch(axis.label) is None or axis.label in _RESERVED or axis.size < 0:
+    if AXIS.fullmatch(axis.label) is None or axis.label in RESERVED or axis.size < 0:
         return None
     if list(block.arg_types) != [IndexType(), *op.operand_types]:
         return None
