@@ -19,12 +19,17 @@ POOL_BYTES = 384
 POOL_BARRIER = 192
 """Where the pool's barrier stands."""
 WORKER_BYTES = 64
-SPINS = 20_000
-"""Pauses before a waiting thread sleeps: some hundred microseconds."""
+PATIENCE = {"x86_64": 50_000, "aarch64": 10_000}
+"""How long a thread spins before it sleeps: ticks of the time stamp counter (15 to 25 us), or
+pauses where there is no cheap counter. More helps only where the shares of a kernel differ by more;
+on a busy machine it keeps the processor from the thread that is waited for."""
+IDLE_PATIENCE = 6
+"""How many times as long a worker spins for its next job: calls follow each other more slowly."""
 
 
 def barrier_text(triple: str) -> str:
     """`@nnc.barrier(ptr barrier, i64 threads)`, with what it needs, private to its module."""
+    patience = PATIENCE.get(_architecture(triple), 10_000)
     return f"""{_wait_text(triple)}
 define internal void @nnc.barrier(ptr %barrier, i64 %threads) nounwind noinline {{
   %generation.at = getelementptr i8, ptr %barrier, i64 64
@@ -41,7 +46,7 @@ open:
   call void @nnc.wake(ptr %generation.at, ptr %sleepers.at)
   ret void
 wait:
-  call void @nnc.wait_while(ptr %generation.at, i32 %now, ptr %sleepers.at)
+  call void @nnc.wait_while(ptr %generation.at, i32 %now, ptr %sleepers.at, i64 {patience})
   ret void
 }}
 """
@@ -56,6 +61,7 @@ def pool_text(triple: str) -> str:
     that results do not depend on the thread.
     """
     save, restore = _control_word(triple)
+    patience = PATIENCE.get(_architecture(triple), 10_000)
     return f"""{_wait_text(triple)}
 {_CONTROL_DECLARATIONS.get(_architecture(triple), "")}
 define void @nnc.run(ptr %pool, ptr %function, ptr %frame, i64 %threads) nounwind {{
@@ -96,7 +102,7 @@ check:
   %complete = icmp eq i32 %done, %others
   br i1 %complete, label %end, label %wait
 wait:
-  call void @nnc.wait_while(ptr %done.at, i32 %done, ptr %sleeps.at)
+  call void @nnc.wait_while(ptr %done.at, i32 %done, ptr %sleeps.at, i64 {patience})
   br label %check
 end:
   ret void
@@ -115,7 +121,8 @@ define void @nnc.worker(ptr %pool, i64 %tid) nounwind {{
   br label %next
 next:
   %seen = phi i32 [ 0, %0 ], [ %job, %work ]
-  call void @nnc.wait_while(ptr %job.at, i32 %seen, ptr %asleep.at)
+  call void @nnc.wait_while(
+      ptr %job.at, i32 %seen, ptr %asleep.at, i64 {IDLE_PATIENCE * patience})
   %job = load atomic i32, ptr %job.at acquire, align 4
   %function = load ptr, ptr %pool, align 8
   %stop = icmp eq ptr %function, null
@@ -135,26 +142,30 @@ end:
 
 
 def _wait_text(triple: str) -> str:
-    """`@nnc.wait_while(word, value, sleepers)` and `@nnc.wake(word, sleepers)`.
+    """`@nnc.wait_while(word, value, sleepers, patience)` and `@nnc.wake(word, sleepers)`.
 
     A sleeper announces itself before the kernel compares the word, a waker changes the word before
     it looks for sleepers, both sequentially consistent: no wake-up is lost.
     """
     pause, declaration = _pause(triple)
     sleep, wake, system = _futex(triple)
+    start, elapsed = _clock(triple)
     return f"""{declaration}
 {system}
-define internal void @nnc.wait_while(ptr %word, i32 %value, ptr %sleepers) nounwind noinline {{
+define internal void @nnc.wait_while(
+    ptr %word, i32 %value, ptr %sleepers, i64 %patience) nounwind noinline {{
+{start}
   br label %spin
 spin:
-  %count = phi i32 [ 0, %0 ], [ %count.next, %again ]
+  %count = phi i64 [ 0, %0 ], [ %count.next, %again ]
   %seen = load atomic i32, ptr %word acquire, align 4
   %same = icmp eq i32 %seen, %value
   br i1 %same, label %again, label %end
 again:
   {pause}
-  %count.next = add i32 %count, 1
-  %patient = icmp ult i32 %count.next, {SPINS}
+  %count.next = add i64 %count, 1
+{elapsed}
+  %patient = icmp ult i64 %elapsed, %patience
   br i1 %patient, label %spin, label %doze
 doze:
   %up = atomicrmw add ptr %sleepers, i32 1 seq_cst
@@ -193,11 +204,20 @@ def _pause(triple: str) -> tuple[str, str]:
     """(what a spinning thread does in between, its declaration)."""
     match _architecture(triple):
         case "x86_64":
-            return "call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"
+            declared = "declare void @llvm.x86.sse2.pause()\ndeclare i64 @llvm.readcyclecounter()"
+            return "call void @llvm.x86.sse2.pause()", declared
         case "aarch64":
             return "call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"
         case other:
             raise UnsupportedError(f"threads are not supported on {other}")
+
+
+def _clock(triple: str) -> tuple[str, str]:
+    """(what precedes the spinning, what gives %elapsed in it)."""
+    if _architecture(triple) != "x86_64":
+        return "", "  %elapsed = add i64 %count.next, 0"
+    read = "call i64 @llvm.readcyclecounter()"
+    return f"  %start = {read}", f"  %now = {read}\n  %elapsed = sub i64 %now, %start"
 
 
 _FUTEX = {"x86_64": 202, "aarch64": 98}
