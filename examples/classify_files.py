@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +129,7 @@ def compiled_network(threads: int | None) -> tuple[Network, float]:
 
 def onnxruntime_network() -> Network:
     """The same network through onnxruntime."""
-    import onnxruntime
-
+    onnxruntime: Any = import_module("onnxruntime")  # untyped, and only needed here
     session = onnxruntime.InferenceSession(MODEL.fetch(), providers=["CPUExecutionProvider"])
     return lambda features: np.asarray(session.run(["target_label"], {"bytes": features})[0])
 

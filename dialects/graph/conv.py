@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,10 +15,10 @@ from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop
 
 from ...core.errors import ModelError
 from ...core.irtypes import int_attr, int_values
-from ...core.symbolic import Dim, less_equal
+from ...core.symbolic import Dim, exact_div, is_divisible, less_equal
 from .base import Pattern
 from .checks import FLOATS, common_element, expect, expect_rank
-from .types import Dims, MaybeDim, TensorInfo, merge_dim, show, tensor_type
+from .types import Dims, MaybeDim, TensorInfo, info, merge_dim, show, tensor_type
 from .window import Window, WindowOp
 
 
@@ -50,6 +51,31 @@ class AnyConvOp(WindowOp):
             expect_rank("b", b, 1)
         return x, w, common_element(x=x, w=w, b=b)
 
+    def infer_operands(self) -> Sequence[Attribute | None]:
+        x, w, element = self.read_operands()
+        element = element or info(self.res).element
+        rank = next((len(found.dims) for found in (x, w, info(self.res)) if found.dims), None)
+        data = None if rank is None else (x.dims or (None,) * rank)
+        result = info(self.res).dims or (None,) * (rank or 0)
+        weights = bias = None
+        if data is not None and len(result) == rank:
+            kernel = self.kernel_extents(None) or (None,) * (len(data) - 2)
+            weights = (*self.weight_channels(data[1], result[1]), *kernel)
+            bias = (result[1],)
+        types = [tensor_type(data, element), tensor_type(weights, element)]
+        return types if self.b is None else [*types, tensor_type(bias, element)]
+
+    @abstractmethod
+    def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
+        """The first two extents of the weights, from the channels of data and result."""
+
+    def per_group(self, channels: MaybeDim) -> MaybeDim:
+        """`channels / group`, if that is known."""
+        group = self.group.value.data
+        if channels is None or not is_divisible(channels, group):
+            return None
+        return exact_div(channels, group)
+
     def check_bias(self, channels: MaybeDim) -> None:
         """Raises: ModelError: the bias has provably not one entry for each output channel."""
         shape = expect("b", self.b).dims if self.b is not None else None
@@ -78,6 +104,9 @@ class ConvOp(AnyConvOp):
         window = self.window
         spatial = (None,) * (len(x.dims) - 2) if window is None else window.out
         return [tensor_type((x.dims[0], channels, *spatial), element)]
+
+    def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
+        return result, self.per_group(data)
 
     @property
     def window(self) -> Window | None:
@@ -129,6 +158,9 @@ class ConvTransposeOp(AnyConvOp):
         window = self.window
         spatial = (None,) * (len(x.dims) - 2) if window is None else window.out
         return [tensor_type((x.dims[0], channels, *spatial), element)]
+
+    def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
+        return data, self.per_group(result)
 
     @property
     def window(self) -> Window | None:

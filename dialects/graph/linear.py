@@ -16,7 +16,7 @@ from ...core.errors import ModelError
 from ...core.irtypes import float_attr, int_attr
 from .base import GraphOp, Pattern
 from .checks import NUMBERS, common_element, expect, expect_rank
-from .types import Dims, broadcast, merge_dim, show, tensor_type
+from .types import Dims, broadcast, info, merge_dim, show, tensor_type
 
 
 @irdl_op_definition
@@ -40,6 +40,17 @@ class MatMulOp(GraphOp):
         if a.dims is None or b.dims is None:
             return [tensor_type(None, element)]
         return [tensor_type(matmul_dims(a.dims, b.dims), element)]
+
+    def infer_operands(self) -> Sequence[Attribute | None]:
+        a, b = info(self.a), info(self.b)
+        element = a.element or b.element or info(self.res).element
+        left, right = a.dims, b.dims
+        if left and right:
+            at = -min(len(right), 2)
+            shared = merge_dim(left[-1], right[at])
+            left = (*left[:-1], shared)
+            right = (*right[:at], shared, *(right[-1:] if at == -2 else ()))
+        return [tensor_type(left, element), tensor_type(right, element)]
 
 
 def matmul_dims(a: Dims, b: Dims) -> Dims:
@@ -94,6 +105,20 @@ class GemmOp(GraphOp):
         if c is not None and c.dims is not None:
             _check_addend(c.dims, result)
         return [tensor_type(result, element)]
+
+    def infer_operands(self) -> Sequence[Attribute | None]:
+        a, b, result = info(self.a), info(self.b), info(self.res)
+        element = a.element or b.element or result.element
+        left, right = a.dims or (None, None), b.dims or (None, None)
+        left = left[::-1] if self.transA.value.data else left
+        right = right[::-1] if self.transB.value.data else right
+        rows, columns = result.dims or (None, None)
+        shared = merge_dim(left[1], right[0])
+        left, right = (rows, shared), (shared, columns)
+        left = left[::-1] if self.transA.value.data else left
+        right = right[::-1] if self.transB.value.data else right
+        types = [tensor_type(left, element), tensor_type(right, element)]
+        return types if self.c is None else [*types, tensor_type(None, element)]
 
 
 def _check_addend(addend: Dims, result: Dims) -> None:

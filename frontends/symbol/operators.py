@@ -72,7 +72,8 @@ class Operator:
     @property
     def document(self) -> str:
         """For `help(sym.conv2d)`."""
-        head = f"{self.name}({', '.join([*self.input_names, *map(str, self.attributes.values())])})"
+        attributes = [str(each).replace("'", "") for each in self.attributes.values()]
+        head = f"{self.name}({', '.join([*self.input_names, *attributes])})"
         return f"{head}\n\n{inspect.getdoc(self.lower) or ''}"
 
     def used_inputs(self, attributes: Mapping[str, Any]) -> list[str]:

@@ -6,11 +6,11 @@ The rule for f32: |a - b| <= 1e-3 + 1e-3 |b|.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import nnc
@@ -76,8 +76,9 @@ SMALL = ("magika", "mtcnn_pnet", "mtcnn_rnet", "attacut")
 
 
 def expected(path: Path, inputs: Inputs) -> dict[str, Array]:
+    onnxruntime: Any = import_module("onnxruntime")  # untyped
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
+    names = [str(output.name) for output in session.get_outputs()]
     return dict(zip(names, map(np.asarray, session.run(names, dict(inputs))), strict=True))
 
 

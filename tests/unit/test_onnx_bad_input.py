@@ -69,7 +69,8 @@ def short_weight() -> onnx.ModelProto:
 
 def string_weight() -> onnx.ModelProto:
     model = text("g (float[2, 3] x) => (float[2, 3] y) { y = Add(x, w) }")
-    model.graph.initializer.append(helper.make_tensor("w", TensorProto.STRING, [1], [b"a"]))
+    tensor = TensorProto(name="w", data_type=TensorProto.STRING, dims=[1], string_data=[b"a"])
+    model.graph.initializer.append(tensor)
     return model
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper, parser
+from onnx import TensorProto, external_data_helper, helper, numpy_helper, parser
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, NameLoc, StringAttr
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Operation
@@ -181,9 +181,11 @@ def test_external_data_is_mapped(tmp_path: Path) -> None:
     model = model_of("g (float[100] x) => (float[10, 100] y) { y = Add(x, w) }")
     model.graph.initializer.append(numpy_helper.from_array(content, "w"))
     path = tmp_path / "model.onnx"
-    onnx.save_model(
-        model, path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    external_data_helper.convert_model_to_external_data(
+        model, location="weights.bin", size_threshold=0
     )
+    external_data_helper.write_external_data_tensors(model, str(tmp_path))
+    path.write_bytes(model.SerializeToString())
     (constant,) = (
         op for op in main_of(import_model(path)).body.block.ops if isinstance(op, ConstantOp)
     )
