@@ -146,28 +146,34 @@ def divide(a: Scalar, b: Scalar) -> Scalar:
 def modulo(op: GraphOp, a: Scalar, b: Scalar) -> Scalar:
     """The remainder with the sign of b, or with fmod = 1 of a."""
     if is_float(a.dtype):
-        return _float_remainder(a, b)
+        return _float_remainder(a, b, sign_of_divisor=not number(op, "fmod"))
     rest = fn.remainder(a, b)
     if number(op, "fmod") or is_unsigned(a.dtype):
         return rest
     return fn.where(rest.ne(0) & ((rest < 0) ^ (b < 0)), rest + b, rest)
 
 
-def _float_remainder(a: Scalar, b: Scalar) -> Scalar:
-    """C's fmod in f64: exact while the quotient is below 2 ** 53."""
+def _float_remainder(a: Scalar, b: Scalar, *, sign_of_divisor: bool) -> Scalar:
+    """The remainder in f64: exact while the quotient is below 2 ** 53."""
     x, y = abs(a.cast(f64)), abs(b.cast(f64))
     quotient = MATH["trunc"]
     rest = x - (x / y).unary(quotient) * y
     rest = fn.where(rest < 0, rest + y, rest)
     rest = fn.where(fn.isinf(y) & ~fn.isinf(x), x, rest)
-    return fn.copysign(rest, a.cast(f64)).cast(a.dtype)
+    rest, divisor = fn.copysign(rest, a.cast(f64)), b.cast(f64)
+    if sign_of_divisor:
+        moved = fn.where((rest < 0) ^ (divisor < 0), rest + divisor, rest)
+        rest = fn.where(rest.ne(0), moved, fn.copysign(rest, divisor))
+    return rest.cast(a.dtype)
 
 
 def bit_shift(op: GraphOp, a: Scalar, b: Scalar) -> Scalar:
-    """A shifted by b bits, 0 where b has too many."""
-    shifted = a << b if text(op, "direction") == "LEFT" else a >> b
+    """A shifted by b bits; where b has too many, its sign (to the right) or nothing is left."""
+    is_left = text(op, "direction") == "LEFT"
     fits = (b < bitwidth(a.dtype)) & (b >= 0)
-    return fn.where(fits, shifted, 0)
+    if is_left or is_unsigned(a.dtype):
+        return fn.where(fits, a << b if is_left else a >> b, 0)
+    return fn.where(fits, a >> b, fn.where(a < 0, a.body.constant(-1, a.dtype), 0))
 
 
 def where(condition: Scalar, x: Scalar, y: Scalar) -> Scalar:
