@@ -64,7 +64,7 @@ class Expr:
     def __str__(self) -> str:
         text = ""
         for monomial, factor in self.terms:
-            product = _product_text(monomial, abs(factor))
+            product = _product_text(monomial, abs(factor), negated=factor < 0)
             if not text:
                 text = product if factor > 0 else f"-{product}"
             else:
@@ -443,9 +443,9 @@ def _parenthesised(dim: Dim) -> str:
     return text if simple else f"({text})"
 
 
-def _product_text(monomial: Monomial, factor: int) -> str:
+def _product_text(monomial: Monomial, factor: int, *, negated: bool) -> str:
     parts = [str(factor)] if factor != 1 or not monomial else []
-    alone = len(parts) + len(monomial) == 1
+    alone = len(parts) + len(monomial) == 1 and not negated
     for atom in monomial:
         is_division = isinstance(atom, Opaque) and atom.kind == "floordiv"
         parts.append(f"({atom})" if is_division and not alone else str(atom))
