@@ -142,13 +142,15 @@ class BodyText:
             self.flush()
             taken = self._take(op.operands)
             assert taken is not None
-        pieces = [
-            Piece([self._name(value)], scalar_ops.ATOM_LEVEL) if piece is None else piece
-            for value, piece in zip(op.operands, taken, strict=True)
-        ]
+        pieces = self._pieces(op, taken)
         made = self._piece(op, pieces, taken)
-        if made is None:
+        if made is None and self._taken:  # perhaps with names for what it uses
             self._pending += self._taken
+            self.flush()
+            taken = [None] * len(op.operands)
+            pieces = self._pieces(op, taken)
+            made = self._piece(op, pieces, taken)
+        if made is None:
             self.flush()
             return self._plain(op)
         value = op.results[0]
@@ -164,6 +166,12 @@ class BodyText:
         ):
             self.flush()
         return True
+
+    def _pieces(self, op: Operation, taken: Sequence[Piece | None]) -> list[Piece]:
+        return [
+            Piece([self._name(value)], scalar_ops.ATOM_LEVEL) if piece is None else piece
+            for value, piece in zip(op.operands, taken, strict=True)
+        ]
 
     def _plain(self, op: Operation) -> bool:
         """An op without an expression: a line in the uniform or generic form."""
