@@ -203,7 +203,8 @@ def slice_extent(size: MaybeDim, start: MaybeDim, end: MaybeDim, step: MaybeDim)
     first, last = _position(start, size), _position(end, size)
     if first is None or last is None:
         return None
-    return maximum(0, ceildiv(last - first, step))
+    # Behind the end a start, and before the beginning an end, leave nothing: no need to clamp them.
+    return maximum(0, ceildiv(minimum(last, size) - maximum(first, 0), step))
 
 
 def is_below(end: Dim, size: Dim) -> bool:
@@ -214,13 +215,13 @@ def is_below(end: Dim, size: Dim) -> bool:
 
 
 def _position(bound: Dim, size: Dim) -> Dim | None:
-    """A bound clamped to [0, size], `None` if its sign is not known."""
+    """A bound counted from the front, `None` if its sign is not known."""
     if isinstance(bound, int) and bound >= 2**31 - 1:  # an exporter's "to the end"
         return size
     if less_equal(0, bound) is True:
-        return minimum(bound, size)
+        return bound
     if less_equal(bound, -1) is True:
-        return maximum(0, size + bound)
+        return size + bound
     return None
 
 

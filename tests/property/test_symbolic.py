@@ -21,6 +21,7 @@ from nnc.core.symbolic import (
     symbol,
 )
 from nnc.core.symbolic_text import parse_dim
+from nnc.dialects.graph.pieces import slice_extent
 
 Sizes = dict[str, int]
 Tree = tuple[Dim, Callable[[Sizes], int]]
@@ -97,3 +98,12 @@ def test_proofs_hold(left: Tree, right: Tree, sizes: Sizes) -> None:
 @given(TREES)
 def test_text_round_trips(tree: Tree) -> None:
     assert parse_dim(str(tree[0])) == tree[0]
+
+
+@given(st.integers(0, 12), st.integers(-15, 15), st.integers(-15, 15), st.sampled_from((1, 2, 3)))
+def test_slices_of_named_extents_count_as_python_does(
+    size: int, start: int, end: int, step: int
+) -> None:
+    extent = slice_extent(symbol("n"), start, end, step)
+    assert extent is not None
+    assert substitute(extent, {"n": size}) == len(range(size)[start:end:step])
