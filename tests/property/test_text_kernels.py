@@ -26,8 +26,15 @@ from nnc.dialects import te
 from nnc.textir import parse, print_module
 from nnc.textir.equality import equal
 
-FLOAT_OPS: list[Any] = [arith.AddfOp, arith.SubfOp, arith.MulfOp, arith.DivfOp]
-FLOAT_OPS += [arith.MaximumfOp, arith.MinnumfOp, math.PowFOp]
+FLOAT_OPS: list[Any] = [
+    arith.AddfOp,
+    arith.SubfOp,
+    arith.MulfOp,
+    arith.DivfOp,
+    arith.MaximumfOp,
+    arith.MinnumfOp,
+    math.PowFOp,
+]
 UNARY: list[Any] = [arith.NegfOp, math.ExpOp, math.TanhOp, math.AbsFOp]
 INT_OPS: list[Any] = [arith.AddiOp, arith.SubiOp, arith.MuliOp, arith.MaxSIOp, arith.DivUIOp]
 TENSOR = TensorType(f32, [8, 6])

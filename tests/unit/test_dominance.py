@@ -59,7 +59,8 @@ def test_use_before_definition_and_of_oneself() -> None:
 
 def test_order_within_a_block() -> None:
     module = parse(
-        "func.func @f(%x: f32) {\n  %0 = math.exp(%x) : f32\n  %1 = math.sin(%0) : f32\n  func.return\n}"
+        "func.func @f(%x: f32) {\n  %0 = math.exp(%x) : f32\n"
+        "  %1 = math.sin(%0) : f32\n  func.return\n}"
     )
     exp, sin = found(module, "math.exp"), found(module, "math.sin")
     exp.detach()

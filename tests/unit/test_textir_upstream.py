@@ -174,3 +174,15 @@ def test_equality_sees_every_kind_of_difference() -> None:
     assert changed(lambda op, _: setattr(op, "location", ModuleOp([]).location)) is not None
     assert changed(swap_operands) is not None
     assert changed(lambda op, _: None) is None
+
+
+def test_values_know_their_uses() -> None:
+    """Ops are made without xDSL's constructors: its lists of uses must be right all the same."""
+    for level in LEVELS.values():
+        for op in parse(level).walk():
+            for number, operand in enumerate(op.operands):
+                uses = [(use.operation, use.index) for use in operand.uses]
+                assert uses.count((op, number)) == 1
+            if op.parent is not None:
+                assert op in list(op.parent.ops)
+                assert op.next_op is None or op.next_op.prev_op is op
