@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.ir import Attribute
 
 from ...core.errors import PassError
+from . import float_casts
 from .text import FunctionWriter, is_float, mangled, scalar_type, splat_literal, vector_type
 
 
@@ -72,8 +73,8 @@ _INT_BINARY = {
     **{"andi": "and", "ori": "or", "xori": "xor"},
 }
 _CASTS = {
-    **{"extf": "fpext", "truncf": "fptrunc", "sitofp": "sitofp", "uitofp": "uitofp"},
-    **{"extsi": "sext", "extui": "zext", "trunci": "trunc", "bitcast": "bitcast"},
+    **{"sitofp": "sitofp", "uitofp": "uitofp", "bitcast": "bitcast"},
+    **{"extsi": "sext", "extui": "zext", "trunci": "trunc"},
 }
 _INTRINSICS = {
     **{"arith.maximumf": "maximum", "arith.minimumf": "minimum"},
@@ -109,6 +110,11 @@ def _cast(llvm: str) -> Expand:
         return op.writer.define(f"{llvm} {op.source_type} {op.args[0]} to {op.result_type}")
 
     return expand
+
+
+def _float_cast(op: Operation) -> str:
+    source, result = scalar_type(op.source), scalar_type(op.result)
+    return float_casts.convert(op.writer, op.args[0], source, result, op.width)
 
 
 def _float_to_int(signed: bool) -> Expand:
@@ -218,6 +224,8 @@ ARITHMETIC: dict[str, Expand] = {
     **{f"arith.{name}": _int_binary(llvm) for name, llvm in _INT_BINARY.items()},
     **{f"arith.{name}": _cast(llvm) for name, llvm in _CASTS.items()},
     **{name: _intrinsic(stem) for name, stem in _INTRINSICS.items()},
+    "arith.extf": _float_cast,
+    "arith.truncf": _float_cast,
     "arith.negf": lambda op: op.writer.define(f"fneg {op.source_type} {op.args[0]}"),
     "arith.fptosi": _float_to_int(signed=True),
     "arith.fptoui": _float_to_int(signed=False),
