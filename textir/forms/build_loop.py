@@ -50,15 +50,26 @@ def _segments(properties: dict[str, Attribute], *sizes: int) -> None:
 
 
 class Variables:
-    """Loop variables of an access, numbered as they are defined (outer first) or as `over` says."""
+    """Loop variables of an access, numbered as they are defined (outer first) or as `over` says.
 
-    def __init__(self, builder: Builder, over: Node | None, axes: Sequence[str] = ()):
+    Those of a statement (`by_use`) are numbered as the text first names them.
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        over: Node | None,
+        axes: Sequence[str] = (),
+        *,
+        by_use: bool = False,
+    ):
         self._builder = builder
         self._axes = {name: position for position, name in enumerate(axes)}
         self.values: list[SSAValue] = []
         self._offsets: list[int] = []
         self.opaque: list[SSAValue] = []
         self._fixed = over is not None
+        self._keeps_order = by_use or self._fixed
         if over is not None:
             self.values = builder.scopes.many(over[1], over[0])
 
@@ -94,7 +105,7 @@ class Variables:
 
     def _order(self) -> list[int]:
         numbers = list(range(len(self.values)))
-        return numbers if self._fixed else sorted(numbers, key=lambda at: self._offsets[at])
+        return numbers if self._keeps_order else sorted(numbers, key=lambda at: self._offsets[at])
 
     def placed(self, exprs: Sequence[AffineExpr]) -> list[AffineExpr]:
         """After `finish`: variables as the first dimensions, axes behind them."""
@@ -197,7 +208,7 @@ def _stmt(builder: Builder, node: Node, place: Place) -> Task:
     read_reduction(axes, reduction, properties)
     read_init(builder, init, properties)
     labels = tuple(axis.label for axis in axes)
-    variables = Variables(builder, over, labels)
+    variables = Variables(builder, over, labels, by_use=True)
     reader = variables.reader()
     bind_exprs = [reader.read(expr) for expr in _items(bind)]
     outs = [builder.scopes.value(token[1], token[0]) for _, token, _ in refs]

@@ -208,10 +208,10 @@ def _targets(
     arity = {(map_.num_dims, map_.num_symbols) for map_ in all_maps[1:]}
     if bind.data.num_dims != len(ivs) or arity != {(len(labels), len(ivs))}:
         return None
-    used = set(order_of_use(bind.data.results)[0])
+    order, _ = order_of_use(bind.data.results)
     for map_ in all_maps[1:]:
-        used |= set(order_of_use(map_.results)[1])
-    over = _over(p, ivs, used == set(range(len(ivs))) and p.names.are_ordered(ivs))
+        order += [at for at in order_of_use(map_.results)[1] if at not in order]
+    over = _over(p, ivs, order == list(range(len(ivs))))
     if over is None:
         return None
     names = [p.names.of(value) for value in ivs]
