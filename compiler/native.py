@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,15 +33,15 @@ class NativeKernel:
         symbols = [phase.symbol for phase in self.emitted.phases]
         code = to_object(self.emitted.llvm_text, target or resolve())
         self._library: Library = link([code], symbols)
-        self._temporaries = [aligned_bytes(size) for size in self.emitted.temporaries]
-        self._scratch = aligned_bytes(self.emitted.scratch_bytes)
-        count = len(self.emitted.args) + len(self._temporaries) + 1
+        self.temporaries = [aligned_bytes(size) for size in self.emitted.temporaries]
+        self.scratch = aligned_bytes(self.emitted.scratch_bytes)
+        count = len(self.emitted.args) + len(self.temporaries) + 1
         pointers = [ctypes.c_void_p] * count
         prototype = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64, ctypes.c_int64)
-        self._functions = [prototype(self._library.address(symbol)) for symbol in symbols]
+        self.functions = [prototype(self._library.address(symbol)) for symbol in symbols]
 
-    def bind(self, inputs: Sequence[Array]) -> tuple[Callable[[], None], list[Array]]:
-        """(a call without arguments, physical output buffers), the inputs packed once.
+    def bind(self, inputs: Sequence[Array]) -> BoundKernel:
+        """The kernel on these inputs, packed once: what a benchmark calls.
 
         Raises: InputError: number, shape or dtype of the inputs.
         """
@@ -49,30 +49,36 @@ class NativeKernel:
         split = len(types) - self.num_outputs
         if len(inputs) != split:
             raise InputError(f"expected {split} inputs, got {len(inputs)}")
-        packed = [
-            _packed(i, array, t) for i, (array, t) in enumerate(zip(inputs, types, strict=False))
-        ]
+        packed = [_packed(i, array, types[i]) for i, array in enumerate(inputs)]
         outputs = [
             aligned_empty(t.physical_shape, numpy_dtype(t.element_type)) for t in types[split:]
         ]
-        buffers = [*packed, *outputs, *self._temporaries, self._scratch]
-        addresses = [buffer.ctypes.data for buffer in buffers]
-        calls = list(zip(self._functions, self.emitted.phases, strict=True))
-
-        def run() -> None:
-            for function, phase in calls:
-                function(*addresses, 0, phase.extent)
-
-        run.buffers = buffers  # pyright: ignore[reportFunctionMemberAccess] - kept alive with it
-        return run, outputs
+        return BoundKernel(self, packed, outputs)
 
     def __call__(self, *inputs: Array) -> list[Array]:
         """The outputs for these inputs, as logical arrays."""
-        run, outputs = self.bind(inputs)
-        run()
-        split = len(self.emitted.args) - self.num_outputs
-        types = self.emitted.args[split:]
-        return [_unpacked(array, t) for array, t in zip(outputs, types, strict=True)]
+        bound = self.bind(inputs)
+        bound()
+        return bound.outputs()
+
+
+class BoundKernel:
+    """A kernel and the memory it works on."""
+
+    def __init__(self, kernel: NativeKernel, inputs: list[Array], outputs: list[Array]):
+        self._kernel, self._outputs = kernel, outputs
+        self._buffers = [*inputs, *outputs, *kernel.temporaries, kernel.scratch]
+        self._addresses = [buffer.ctypes.data for buffer in self._buffers]
+        self._calls = list(zip(kernel.functions, kernel.emitted.phases, strict=True))
+
+    def __call__(self) -> None:
+        for function, phase in self._calls:
+            function(*self._addresses, 0, phase.extent)
+
+    def outputs(self) -> list[Array]:
+        """What the last call wrote, as logical arrays."""
+        types = self._kernel.emitted.args[-len(self._outputs) :]
+        return [_unpacked(array, t) for array, t in zip(self._outputs, types, strict=True)]
 
 
 def _packed(position: int, array: Array, type_: BufferType) -> Array:

@@ -1,10 +1,8 @@
 """schedule-kernels: write a schedule for every kernel that has none.
 
     loop.kernel @scale ... { canonical nest }
-
-becomes, with `apply=false`, the same kernel and
-
-    sched.schedule @scale { split y.i, 64  vectorize y.i.i ... }
+      ->  loop.kernel @scale ... { canonical nest }
+          sched.schedule @scale { split y.i, 64  vectorize y.i.i ... }
 
 By default the schedule is also applied. The machine is the module's `nnc.target`.
 """

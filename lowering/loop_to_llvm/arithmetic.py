@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import BFloat16Type, Float32Type
 from xdsl.ir import Attribute
 
 from ...core.errors import PassError
 from . import float_casts
-from .text import FunctionWriter, is_float, mangled, scalar_type, splat_literal, vector_type
+from .text import (
+    FunctionWriter,
+    float_name,
+    is_float,
+    mangled,
+    scalar_type,
+    splat_literal,
+    vector_type,
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def _cast(llvm: str) -> Expand:
 
 
 def _float_cast(op: Operation) -> str:
-    source, result = scalar_type(op.source), scalar_type(op.result)
+    source, result = float_name(op.source), float_name(op.result)
     return float_casts.convert(op.writer, op.args[0], source, result, op.width)
 
 
@@ -264,4 +273,25 @@ def expand(name: str, op: Operation) -> str:
     rule = ARITHMETIC.get(name) or MATH.get(name)
     if rule is None:
         raise PassError(f"'{name}' has no LLVM form")
+    bf16 = BFloat16Type()
+    if bf16 in (op.source, op.result) and name not in _HOLDS_BITS:
+        return _through_single(rule, op)
     return rule(op)
+
+
+_HOLDS_BITS = ("arith.extf", "arith.truncf", "arith.select", "arith.bitcast")
+"""Ops that take a bf16 as the bits it is held in."""
+
+
+def _through_single(rule: Expand, op: Operation) -> str:
+    """An op on bf16: done in f32 and rounded once."""
+    single, bf16 = Float32Type(), BFloat16Type()
+    args = op.args
+    if op.source == bf16:
+        args = [float_casts.convert(op.writer, a, "bfloat", "float", op.width) for a in args]
+    source = single if op.source == bf16 else op.source
+    result = single if op.result == bf16 else op.result
+    value = rule(Operation(op.writer, args, source, result, op.width, op.predicate, op.fast))
+    if op.result != bf16:
+        return value
+    return float_casts.convert(op.writer, value, "float", "bfloat", op.width)

@@ -44,6 +44,7 @@ from .memory import Access, Memory, splat
 from .text import (
     FunctionWriter,
     mangled,
+    register_value,
     scalar_type,
     splat_literal,
     vector_literal,
@@ -112,7 +113,8 @@ class BodyWriter:
             return self.register(value, position)
         scalar = scalar_type(type_.element_type)
         if isinstance(value.owner, ConstantOp):
-            return splat_literal(_number(value.owner.value), scalar, position.width)
+            number = register_value(_number(value.owner.value), type_.element_type)
+            return splat_literal(number, scalar, position.width)
         own = self.own(type_, position)
         key = ("splat", value, own, position.width)
         name = self.writer.recall(key)
@@ -147,8 +149,9 @@ class BodyWriter:
         return arithmetic.expand(op.SOURCE_NAME, spec)
 
     def constant(self, op: ConstantOp, position: Position) -> str:
-        scalar = scalar_type(tile_type(op.res).element_type)
-        return splat_literal(_number(op.value), scalar, position.width)
+        element = tile_type(op.res).element_type
+        number = register_value(_number(op.value), element)
+        return splat_literal(number, scalar_type(element), position.width)
 
     def table_entry(self, op: TableOp, position: Position) -> float | int:
         """One literal of a table."""
@@ -158,8 +161,9 @@ class BodyWriter:
         return cast("float | int", op.values.get_values()[flat])
 
     def table(self, op: TableOp, position: Position) -> str:
-        scalar = scalar_type(tile_type(op.res).element_type)
-        return splat_literal(self.table_entry(op, position), scalar, position.width)
+        element = tile_type(op.res).element_type
+        number = register_value(self.table_entry(op, position), element)
+        return splat_literal(number, scalar_type(element), position.width)
 
     def placed(
         self, exprs: Sequence[AffineExpr], ivs: Sequence[SSAValue], type_: TileType, at: Position

@@ -40,7 +40,7 @@ class _Lanes:
 
 
 def convert(writer: FunctionWriter, value: str, source: str, result: str, width: int) -> str:
-    """`value` from one LLVM float type to another, wider or narrower."""
+    """`value` from one LLVM float type to another, wider or narrower; bf16 is held as an i16."""
     lanes = _Lanes(writer, width)
     if source == result:
         return value
@@ -59,8 +59,7 @@ def convert(writer: FunctionWriter, value: str, source: str, result: str, width:
 
 def _widened(lanes: _Lanes, value: str) -> str:
     """The f32 of a bf16."""
-    bits = lanes.cast("bitcast", "bfloat", value, "i16")
-    wide = lanes.cast("zext", "i16", bits, "i32")
+    wide = lanes.cast("zext", "i16", value, "i32")
     return lanes.cast("bitcast", "i32", lanes.integer("shl", 32, wide, 16), "float")
 
 
@@ -73,7 +72,7 @@ def _narrowed(lanes: _Lanes, value: str) -> str:
     quiet = lanes.integer("or", 32, upper, 0x40)
     is_nan = lanes.compare("uno", "float", value, value)
     chosen = lanes.select(is_nan, "i32", quiet, rounded)
-    return lanes.cast("bitcast", "i16", lanes.cast("trunc", "i32", chosen, "i16"), "bfloat")
+    return lanes.cast("trunc", "i32", chosen, "i16")
 
 
 def _rounded_to_odd(lanes: _Lanes, value: str) -> str:

@@ -10,8 +10,9 @@ from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float6
 from xdsl.ir import Attribute
 
 from ...core.errors import PassError
+from . import float_casts
 from .arithmetic import Expand, Operation
-from .text import scalar_type, vector_type
+from .text import float_name, scalar_type, vector_type
 
 # Coefficients, highest power first.
 _EXP = (
@@ -210,11 +211,11 @@ def _in_single(function: str, op: Operation) -> str:
     if not isinstance(op.source, Float16Type | BFloat16Type):
         raise PassError(f"math.{function} of {op.source}")
     single = Float32Type()
-    wide = vector_type("float", op.width)
-    args = [op.writer.define(f"fpext {op.source_type} {arg} to {wide}") for arg in op.args]
+    name = float_name(op.source)
+    args = [float_casts.convert(op.writer, arg, name, "float", op.width) for arg in op.args]
     inner = Operation(op.writer, args, single, single, op.width, None, op.fast)
     value = _dispatch(function)(inner)
-    return op.writer.define(f"fptrunc {wide} {value} to {op.source_type}")
+    return float_casts.convert(op.writer, value, "float", name, op.width)
 
 
 def _dispatch(function: str) -> Expand:

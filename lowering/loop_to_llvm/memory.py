@@ -23,6 +23,7 @@ from .text import (
     element_bytes,
     literal,
     mangled,
+    register_value,
     scalar_type,
     splat_literal,
     vector_type,
@@ -163,6 +164,8 @@ class Memory:
         element = buffer_type(op.source).element_type
         fill: float | None = getattr(getattr(op.fill, "value", None), "data", None)
         scalar = scalar_type(element)
+        if fill is not None:
+            fill = register_value(fill, element)
         if mask == "false":
             return splat_literal(fill or 0, scalar, position.width)
         expr = access.at(position)
@@ -242,28 +245,20 @@ class Memory:
             value = self.writer.define(f"load {type_}, ptr {pointer}, align {align}")
         else:
             flags = self.vector_mask(mask, width)
-            word = vector_type(_word(memory), width)
             rest = splat_literal(fill or 0, memory, width)
             value = self.writer.call(
-                word,
-                f"llvm.masked.load.{mangled(word)}.p0",
+                type_,
+                f"llvm.masked.load.{mangled(type_)}.p0",
                 [
                     ("ptr", pointer),
                     ("i32", str(align)),
                     (f"<{width} x i1>", flags),
-                    (word, self._bits(rest, type_, word)),
+                    (type_, rest),
                 ],
             )
-            value = self._bits(value, word, type_)
         if scalar != "i1":
             return value
         return self.writer.define(f"icmp ne {type_} {value}, zeroinitializer")
-
-    def _bits(self, value: str, source: str, result: str) -> str:
-        """The same bits as another type."""
-        if source == result:
-            return value
-        return self.writer.define(f"bitcast {source} {value} to {result}")
 
     def vector_mask(self, mask: str, width: int) -> str:
         """A mask for each lane."""
@@ -298,12 +293,11 @@ class Memory:
         if mask == "true" or self.is_scalar_mask(mask):
             self.guarded(mask, f"store {type_} {value}, ptr {pointer}, align {access.bytes}")
             return
-        word = vector_type(_word(memory), position.width)
         self.writer.call(
             "void",
-            f"llvm.masked.store.{mangled(word)}.p0",
+            f"llvm.masked.store.{mangled(type_)}.p0",
             [
-                (word, self._bits(value, type_, word)),
+                (type_, value),
                 ("ptr", pointer),
                 ("i32", str(access.bytes)),
                 (f"<{position.width} x i1>", mask),
@@ -344,8 +338,3 @@ def splat(writer: FunctionWriter, value: str, scalar: str, width: int) -> str:
     return writer.define(
         f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer"
     )
-
-
-def _word(scalar: str) -> str:
-    """What a masked access moves: LLVM makes calls of those of bf16."""
-    return "i16" if scalar == "bfloat" else scalar

@@ -31,12 +31,28 @@ _FLOATS: dict[type[Attribute], tuple[str, int]] = {
 
 
 def scalar_type(element: Attribute) -> str:
-    """LLVM's name of an element type in a register: `f32` -> `float`, `i1` -> `i1`."""
+    """LLVM's type of an element in a register: `f32` -> `float`, `bf16` -> `i16`."""
     if isinstance(element, IndexType):
         return "i64"
     if (width := integer_width(element)) is not None:
         return f"i{width}"
+    name = float_name(element)
+    return "i16" if name == "bfloat" else name
+
+
+def float_name(element: Attribute) -> str:
+    """LLVM's name of a float type: `bf16` -> `bfloat`."""
     return _FLOATS[type(element)][0]
+
+
+def register_value(value: float, element: Attribute) -> float | int:
+    """A number as a register of its type holds it: bf16 as its bits.
+
+    LLVM turns most operations on bf16 registers into calls of a run-time library, so we have none.
+    """
+    if not isinstance(element, BFloat16Type):
+        return value
+    return _round_to_bfloat(int.from_bytes(struct.pack(">f", value), "big"))
 
 
 def element_bytes(element: Attribute) -> int:
@@ -64,9 +80,6 @@ def literal(value: float, scalar: str) -> str:
         return str(int(value))
     if scalar == "half":
         return f"0xH{int.from_bytes(struct.pack('>e', value), 'big'):04X}"
-    if scalar == "bfloat":
-        bits = int.from_bytes(struct.pack(">f", value), "big")
-        return f"0xR{_round_to_bfloat(bits):04X}"
     if scalar == "float":
         value = struct.unpack(">f", struct.pack(">f", value))[0]
     return f"0x{int.from_bytes(struct.pack('>d', value), 'big'):016X}"
@@ -193,7 +206,7 @@ class FunctionWriter:
 
 def mangled(type_: str) -> str:
     """The suffix of an overloaded intrinsic: `<8 x float>` -> `v8f32`."""
-    scalars = {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64", "ptr": "p0"}
+    scalars = {"half": "f16", "float": "f32", "double": "f64", "ptr": "p0"}
     if type_.startswith("<"):
         width, _, scalar = type_[1:-1].partition(" x ")
         return f"v{width}{scalars.get(scalar, scalar)}"

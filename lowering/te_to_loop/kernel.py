@@ -37,6 +37,7 @@ class KernelConverter:
         self.kernel.location = kernel.location
         args = self.kernel.body.block.args
         self.outputs = list(args[len(arg_names) :])
+        self.labels: dict[SSAValue, str] = dict(zip(self.outputs, output_names, strict=True))
         inputs = kernel.body.block.args
         self.views: dict[SSAValue, View] = {
             tensor: View(buffer) for tensor, buffer in zip(inputs, args, strict=False)
@@ -78,7 +79,7 @@ class KernelConverter:
 
     def _alloc(self, tensor: SSAValue, hint: str | None = None) -> SSAValue:
         alloc = loop.AllocOp(buffer_of(tensor.type))
-        alloc.res.name_hint = hint or self._result_name(tensor)
+        alloc.res.name_hint = self.labels[alloc.res] = hint or self._result_name(tensor)
         self.allocs.append(alloc)
         return alloc.res
 
@@ -100,7 +101,7 @@ class KernelConverter:
     def _copy_views(
         self, dest: View, source: View, extents: Sequence[int], what: str, step: Step | None
     ) -> list[Operation]:
-        symbol = fresh(f"{dest.buffer.name_hint}.{what}", self.symbols)
+        symbol = fresh(f"{self.labels[dest.buffer]}.{what}", self.symbols)
         axes = plain_axes(extents)
         outer = [] if step is None else [step.loop_variable]
         num_ivs = len(outer) + len(axes)
@@ -173,7 +174,7 @@ class KernelConverter:
         owner = value.owner
         if isinstance(owner, te.ComputeOp | te.ScanOp):
             position = owner.results.index(value)
-            suffix = f"_{position}" if len(owner.results) > 1 else ""
+            suffix = f"_r{position}" if len(owner.results) > 1 else ""
             return f"{owner.sym_name.data}{suffix}"
         return value.name_hint or "out"
 

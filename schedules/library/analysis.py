@@ -56,6 +56,12 @@ class Compute:
         """Its reads."""
         return [op for op in self.stmt.body.block.ops if isinstance(op, ReadOp)]
 
+    @property
+    def last_long_axis(self) -> int | None:
+        """The position of the innermost parallel axis with more than one point."""
+        long = [p for p, axis in enumerate(self.parallel) if axis.size > 1]
+        return long[-1] if long else None
+
     def loop(self, axis: AxisAttr) -> str:
         """The name of an axis's loop in the canonical nest."""
         return f"{self.symbol}.{axis.label}"

@@ -112,9 +112,8 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
     lhs, rhs = compute.product() or (None, None)
     assert lhs is not None
     assert rhs is not None
-    rank = len(compute.parallel)
-    lane = rank - 1
-    if rank == 0 or out_stride(compute, lane) != 1 or compute.parallel[lane].size < 2:
+    lane = compute.last_long_axis
+    if lane is None or out_stride(compute, lane) != 1:
         return None
     for streamed, broadcast in ((rhs, lhs), (lhs, rhs)):
         along = read_stride(compute, streamed, lane)

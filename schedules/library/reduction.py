@@ -18,14 +18,14 @@ def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, num
     reduced = [compute.loop(axis) for axis in compute.reduce]
     if any(axis.size == 0 for axis in compute.axes):
         return
-    rank = len(axes)
-    last = axes[-1].size if axes else 1
-    if axes and last > 1 and out_stride(compute, rank - 1) == 1 and _along(compute, rank - 1):
-        width = min(vector_factor(last, target.lanes), 2 * target.lanes)
-        outer = loops[:-1]
-        inner = loops[-1]
-        if last > width:
-            whole, inner = schedule.split(loops[-1], width)
+    lane = compute.last_long_axis
+    if lane is not None and out_stride(compute, lane) == 1 and _along(compute, lane):
+        size = axes[lane].size
+        width = min(vector_factor(size, target.lanes), 2 * target.lanes)
+        outer = [loop for position, loop in enumerate(loops) if position != lane]
+        inner = loops[lane]
+        if size > width:
+            whole, inner = schedule.split(inner, width)
             outer.append(whole)
         schedule.reorder(*outer, *reduced, inner)
         schedule.vectorize(inner)

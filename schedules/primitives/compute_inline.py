@@ -21,9 +21,9 @@ from ...core.affine import dim, substitute, sym, used
 from ...core.errors import ScheduleError
 from ...dialects.loop import CoeffOp, IndexOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import make_read
-from .index_value import IndexBuilder, zero_of
+from .index_value import Guard, IndexBuilder, zero_of
 from .lookup import find_alloc, find_stmt, nest_root, require_sole_writer, stmts_in
-from .rewrite import dimension_inside, normalize_stmt
+from .rewrite import index_bounds, normalize_stmt
 from .space import reads_in
 
 TRAPPING = (
@@ -164,11 +164,17 @@ class _Inliner:
             found[expr.position] = index
         return [found[position] for position in range(len(results))]
 
-    def _unsafe(self, read: ReadOp) -> list[tuple[AffineExpr, int]]:
-        """The indices of a read that may leave the buffer, each with its extent."""
+    def _unsafe(self, read: ReadOp) -> list[Guard]:
+        """The ends at which an index of a read may leave the buffer."""
+        guards: list[Guard] = []
         extents = buffer_type(read.source).extents
-        pairs = zip(read.map.data.results, extents, strict=True)
-        return [(e, n) for e, n in pairs if not dimension_inside(self.reader, read, e, n)]
+        for expr, extent in zip(read.map.data.results, extents, strict=True):
+            interval = index_bounds(self.reader, read, expr)
+            if interval is None or interval[0] < 0:
+                guards.append((expr, "sge", 0))
+            if interval is None or interval[1] > extent:
+                guards.append((expr, "slt", extent))
+        return guards
 
     def _moved_fill(self, read: ReadOp, number: int) -> Attribute | None:
         """The fill value, where the body is one read over the same domain that can take it."""

@@ -21,6 +21,8 @@ from ...core.errors import ScheduleError
 from ...dialects.loop import IndexOp, ReadOp, StmtOp
 
 Kind = AffineBinaryOpKind
+Guard = tuple[AffineExpr, str, int]
+"""An index, a comparison (`sge`, `slt`) and what it is compared with."""
 
 
 def zero_of(element_type: Attribute) -> Attribute:
@@ -57,17 +59,14 @@ class IndexBuilder:
         assert isinstance(expr, AffineBinaryOpExpr)
         return self._binary(expr.kind, self.value(expr.lhs), self.value(expr.rhs))
 
-    def guarded(
-        self, guards: Sequence[tuple[AffineExpr, int]], value: SSAValue, fill: Attribute
-    ) -> SSAValue:
-        """`value` where every index is in [0, extent), else `fill`."""
+    def guarded(self, guards: Sequence[Guard], value: SSAValue, fill: Attribute) -> SSAValue:
+        """`value` where every guard holds, else `fill`."""
         condition: SSAValue | None = None
-        for expr, extent in guards:
-            index = self.value(expr)
-            for operand, predicate in ((0, "sge"), (extent, "slt")):
-                test = self._add(arith.CmpiOp(index, self._constant(operand), predicate))
-                both = test if condition is None else self._add(arith.AndIOp(condition, test))
-                condition = both
+        for expr, predicate, limit in guards:
+            comparison = arith.CmpiOp(self.value(expr), self._constant(limit), predicate)
+            test = self._add(comparison)
+            both = test if condition is None else self._add(arith.AndIOp(condition, test))
+            condition = both
         if condition is None:
             return value
         other = self._add(arith.ConstantOp(cast("Any", fill)))

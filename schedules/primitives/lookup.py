@@ -87,7 +87,7 @@ def find_buffer(kernel: KernelOp, name: str) -> SSAValue:
         if stmt.sym_name.data == name and len(stmt.outs) == 1:
             return stmt.outs[0]
         for position, out in enumerate(stmt.outs):
-            if name == f"{stmt.sym_name.data}_{position}":
+            if name == f"{stmt.sym_name.data}_r{position}":
                 return out
     names = {*arguments, *(stmt.sym_name.data for stmt in stmts_in(kernel))}
     raise ScheduleError(f"no buffer '{name}'", hint=suggestion(name, names))
@@ -127,7 +127,7 @@ def buffer_name(kernel: KernelOp, buffer: SSAValue) -> str:
     for stmt in stmts_in(kernel):
         for position, out in enumerate(stmt.outs):
             if out is buffer:
-                suffix = f"_{position}" if len(stmt.outs) > 1 else ""
+                suffix = f"_r{position}" if len(stmt.outs) > 1 else ""
                 return f"{stmt.sym_name.data}{suffix}"
     return buffer.name_hint or "a buffer"
 

@@ -8,7 +8,7 @@ from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, DenseArrayBase, Stri
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSymExpr
 
-from ...core.affine import Ranges, bounds, dim, simplify_map, substitute, sym, used
+from ...core.affine import Range, Ranges, bounds, dim, simplify_map, substitute, sym, used
 from ...dialects.loop import (
     AllocOp,
     BufferType,
@@ -164,12 +164,20 @@ def stays_inside(stmt: StmtOp, read: ReadOp) -> bool:
 
 def dimension_inside(stmt: StmtOp, read: ReadOp, expr: AffineExpr, extent: int) -> bool:
     """Whether one index of a read is provably in [0, extent)."""
+    interval = index_bounds(stmt, read, expr)
+    return interval is not None and interval[0] >= 0 and interval[1] <= extent
+
+
+def index_bounds(stmt: StmtOp, read: ReadOp, expr: AffineExpr) -> Range | None:
+    """The half-open interval in which an index of a read lies at the points that run."""
     num_opaque = len(read.symbols)
     unknown = [None] * num_opaque
     ranges = iv_ranges(stmt)
     over_ivs = bounds(through_bind(stmt, expr, num_opaque), Ranges(ranges, tuple(unknown)))
     over_axes = bounds(expr, Ranges(axis_ranges(stmt), (*unknown, *ranges)))
-    return any(b is not None and b[0] >= 0 and b[1] <= extent for b in (over_ivs, over_axes))
+    if over_ivs is None or over_axes is None:
+        return over_ivs or over_axes
+    return max(over_ivs[0], over_axes[0]), min(over_ivs[1], over_axes[1])
 
 
 def _order_ivs(stmt: StmtOp) -> None:
