@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
-from typing import cast
+from importlib import import_module
+from typing import Any, cast
 
 from ..core.errors import UnsupportedError
 
@@ -80,8 +81,7 @@ def resolve(name: str = "cpu") -> Target:
 @cache
 def host() -> Target:
     """This machine, named by the vector extension found on it."""
-    import llvmlite.binding as llvm
-
+    llvm: Any = import_module("llvmlite.binding")
     triple = llvm.get_default_triple()
     features = llvm.get_host_cpu_features()
     has = cast("dict[str, bool]", features)

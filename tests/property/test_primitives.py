@@ -20,6 +20,7 @@ from xdsl.ir.affine import AffineMap
 
 from nnc.core.dtypes import numpy_dtype
 from nnc.core.errors import ScheduleError
+from nnc.core.irtypes import tensor_element, tensor_shape
 from nnc.dialects import loop, te
 from nnc.dialects.combiners import neutral_elements
 from nnc.dialects.te_build import KernelBuilder, Scalar, Tensor
@@ -323,13 +324,10 @@ def random_inputs(kernel: te.KernelOp) -> list[Array]:
     generator = np.random.default_rng(7)
     arrays: list[Array] = []
     for type_ in kernel.function_type.inputs:
-        buffer = type_
-        assert isinstance(buffer, TensorType)
-        shape = tuple(buffer.get_shape())
-        if buffer.element_type == i32:
-            rows = kernel.function_type.inputs.data[0]
-            assert isinstance(rows, TensorType)
-            arrays.append(generator.integers(0, rows.get_shape()[0], shape).astype(np.int32))
+        shape = tensor_shape(type_)
+        if tensor_element(type_) == i32:
+            rows = tensor_shape(kernel.function_type.inputs.data[0])[0]
+            arrays.append(generator.integers(0, rows, shape).astype(np.int32))
         else:
             arrays.append(generator.standard_normal(shape).astype(np.float32))
     return arrays
@@ -371,7 +369,7 @@ class Steps:
 
     def fuse(self) -> None:
         around = self.s.loops(self.compute())
-        at = self.pick(range(len(around) - 1))
+        at: int = self.pick(range(len(around) - 1))
         self.s.fuse(around[at], around[at + 1])
 
     def reorder(self) -> None:
@@ -381,7 +379,7 @@ class Steps:
 
     def tile(self) -> None:
         around = self.s.loops(self.compute())
-        at = self.pick(range(len(around) - 1))
+        at: int = self.pick(range(len(around) - 1))
         self.s.tile(around[at], around[at + 1], self.pick([1, 2, 3]), self.pick([1, 2, 3]))
 
     def partition(self) -> None:
