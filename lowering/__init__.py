@@ -15,5 +15,7 @@ TARGETS = lazy(
     __name__,
     {
         # what `nn-opt -t NAME` can write, as xDSL `Target` classes
+        "asm": "emit_targets:AssemblyTarget",
+        "llvm": "emit_targets:LlvmTarget",
     },
 )
