@@ -1,7 +1,7 @@
 """The text of pass pipelines, in both spellings."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from xdsl.utils.arg_spec import ParameterListType
 
@@ -80,6 +80,7 @@ def shown(spec: Spec) -> str:
     return text
 
 
+@settings(max_examples=50, deadline=None)  # a busy machine is no failure
 @given(
     st.lists(
         st.builds(
