@@ -18,7 +18,7 @@ from ...core.affine import dim
 from ...core.errors import ScheduleError
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, buffer_type
 from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
-from .lookup import buffer_name, find_buffer, find_stmts, nest_root, stmts_in
+from .lookup import buffer_name, find_buffer, find_stmts, loops_of, nest_root, stmts_in
 from .rewrite import position_in
 from .set_scope import require_space
 from .space import reads_in
@@ -42,6 +42,7 @@ def cache_read(kernel: KernelOp, buffer: str, reader: str, space: str) -> str:
             hint=f"it reads {', '.join(sorted(names))}" if names else None,
         )
     block, anchor = _place(kernel, source, reads)
+    _require_complete(kernel, buffer, source, block)
     symbol = fresh_symbol(kernel, f"{buffer}.cache")
     old = buffer_type(source)
     alloc = AllocOp(BufferType.get(old.extents, old.element_type, space))
@@ -75,9 +76,26 @@ def _place(kernel: KernelOp, source: SSAValue, reads: list[ReadOp]) -> tuple[Blo
     return block, next(op for op in block.ops if op in positions)
 
 
-def _is_inside(block: Block, op: Operation) -> bool:
+def _require_complete(kernel: KernelOp, name: str, source: SSAValue, block: Block) -> None:
+    """Raises: ScheduleError: where the copy would stand, only a part has been computed."""
+    outer = [loop for loop in loops_of(kernel) if _is_inside(loop.body.block, block)]
+    for stmt in stmts_in(kernel):
+        if source not in tuple(stmt.outs):
+            continue
+        for loop in outer:
+            if loop.is_ancestor(stmt) and any(iv is loop.variable for iv in stmt.ivs):
+                if isinstance(source.owner, Operation) and loop.is_ancestor(source.owner):
+                    continue
+                raise ScheduleError(
+                    f"cache_read: '{name}' is computed part by part in '{loop.loop_name.data}', "
+                    "inside which the copy would stand",
+                    hint="cache_read before compute_at and reverse_compute_at",
+                )
+
+
+def _is_inside(block: Block, inner: Operation | Block) -> bool:
     parent = block.parent_op()
-    return parent is not None and parent.is_ancestor(op)
+    return parent is not None and parent.is_ancestor(inner)
 
 
 def copy_nest(symbol: str, source: SSAValue, dest: SSAValue) -> list[Operation]:

@@ -25,6 +25,7 @@ from .cache_read import fresh_symbol
 from .lookup import find_stmt, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
 from .set_scope import require_space
+from .space import FREE, loops_around, role
 
 
 def cache_write(kernel: KernelOp, compute: str, space: str) -> str:
@@ -40,6 +41,7 @@ def cache_write(kernel: KernelOp, compute: str, space: str) -> str:
     require_sole_writer(stmt, "cache_write")
     symbol = fresh_symbol(kernel, f"{compute}.cache")
     root = nest_root(kernel, stmt)
+    _require_whole(stmt, root)
     _rename(kernel, root, compute, symbol)
     dest = stmt.outs[0]
     old = buffer_type(dest)
@@ -76,6 +78,17 @@ def _axes_of_out(stmt: StmtOp) -> list[int]:
             hint="cache_write before compute_at",
         )
     return dims
+
+
+def _require_whole(stmt: StmtOp, root: Operation) -> None:
+    """Raises: ScheduleError: the nest computes a part for each iteration of a loop around it."""
+    for loop in loops_around(root):
+        if role(stmt, loop) != FREE:
+            raise ScheduleError(
+                f"cache_write: the nest of '{stmt.sym_name.data}' computes a part of it in each "
+                f"iteration of '{loop.loop_name.data}'",
+                hint="cache_write before reverse_compute_at",
+            )
 
 
 def _rename(kernel: KernelOp, root: Operation, old: str, new: str) -> None:
