@@ -18,7 +18,15 @@ from ...core.affine import dim
 from ...core.errors import ScheduleError
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, buffer_type
 from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
-from .lookup import buffer_name, find_buffer, find_stmts, loops_of, nest_root, stmts_in
+from .lookup import (
+    buffer_name,
+    find_buffer,
+    find_stmts,
+    fresh_symbol,
+    loops_of,
+    nest_root,
+    stmts_in,
+)
 from .rewrite import position_in
 from .set_scope import require_space
 from .space import reads_in
@@ -109,13 +117,3 @@ def copy_nest(symbol: str, source: SSAValue, dest: SSAValue) -> list[Operation]:
         return [copy_stmt(symbol, axes, bind, ivs, (source, plain), (dest, plain))]
 
     return loop_nest([(f"{symbol}.{axis.label}", axis.size) for axis in axes], leaf)
-
-
-def fresh_symbol(kernel: KernelOp, name: str) -> str:
-    """`name`, or with a number where a compute has that name."""
-    taken = {stmt.sym_name.data for stmt in stmts_in(kernel)}
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate

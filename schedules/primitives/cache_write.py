@@ -21,8 +21,7 @@ from ...core.errors import ScheduleError
 from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, StmtOp, buffer_type
 from ...dialects.loop.build import copy_stmt, loop_nest, variable_hint
 from ...dialects.te import AxisAttr
-from .cache_read import fresh_symbol
-from .lookup import find_stmt, nest_root, owner_of, require_sole_writer
+from .lookup import find_stmt, fresh_symbol, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
 from .set_scope import require_space
 from .space import FREE, loops_around, role

@@ -35,12 +35,13 @@ from .lookup import (
     find_alloc,
     find_loop,
     find_stmt,
+    fresh_symbol,
     listing,
     nest_root,
     require_sole_writer,
     stmts_in,
 )
-from .rewrite import normalize, position_in, set_bounds, substitute_variable
+from .rewrite import kernel_of, normalize, position_in, set_bounds, substitute_variable
 from .space import loop_of, loops_around, reads_in
 
 
@@ -251,7 +252,7 @@ def require_unwritten(kernel: KernelOp, root: Operation, target: ForOp, primitiv
 
 def _insert_fill(stmt: StmtOp, root: Operation, local: SSAValue, fill: Attribute) -> None:
     """A nest before `root` that puts the guard's value into every place of the local buffer."""
-    symbol = f"{stmt.sym_name.data}.fill"
+    symbol = fresh_symbol(kernel_of(root), f"{stmt.sym_name.data}.fill")
     axes = plain_axes(buffer_type(local).extents)
     rank = len(axes)
 

@@ -150,6 +150,16 @@ def nest_root(kernel: KernelOp, stmt: StmtOp) -> Operation:
     return root
 
 
+def fresh_symbol(kernel: KernelOp, name: str) -> str:
+    """`name`, or with a number where a compute has that name."""
+    taken = {stmt.sym_name.data for stmt in stmts_in(kernel)}
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
 def listing(names: Sequence[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     if len(names) <= 1:

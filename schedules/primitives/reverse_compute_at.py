@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr
 
 from ...core.affine import Ranges, const, linear_terms, simplify, used
@@ -66,6 +66,7 @@ def reverse_compute_at(kernel: KernelOp, compute: str, loop: str) -> None:
     intervals = link.ready(Fixed(target))
     last = target.body.block.last_op
     assert last is not None
+    _hoist_allocs(stmt, root, target)
     root.detach()
     target.body.block.insert_op_after(root, last)
     fixed = Fixed(target)
@@ -73,6 +74,18 @@ def reverse_compute_at(kernel: KernelOp, compute: str, loop: str) -> None:
         restrict_loop(loops[axis], interval, fixed)
     link.shrink(target, fixed)
     normalize(target)
+
+
+def _hoist_allocs(stmt: StmtOp, root: Operation, target: ForOp) -> None:
+    """Put the consumer's own buffers before the nest of the target, which writes them now."""
+    block = root.parent
+    assert block is not None
+    head = position_in(block, target)
+    for out in stmt.outs:
+        alloc = out.owner
+        if isinstance(alloc, AllocOp) and alloc.parent is block:
+            alloc.detach()
+            block.insert_op_before(alloc, head)
 
 
 def _require_complete(producer: StmtOp, target: ForOp) -> None:

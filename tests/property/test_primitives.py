@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import AffineMap
 
+from nnc.core.dominance import undominated
 from nnc.core.dtypes import numpy_dtype
 from nnc.core.errors import ScheduleError
 from nnc.core.irtypes import tensor_element, tensor_shape
@@ -473,5 +474,6 @@ def test_random_schedules_keep_the_meaning(kind: str, data: st.DataObject) -> No
             parent = s.kernel.parent_op()
             assert parent is not None
             parent.verify()
+            assert not list(undominated(parent)), "a value is used before it is there"
 
     check(data.draw(KERNELS[kind]), schedule)
