@@ -22,7 +22,7 @@ from ...core.errors import ScheduleError
 from ...dialects.loop import CoeffOp, IndexOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import make_read
 from .index_value import Guard, IndexBuilder, zero_of
-from .lookup import find_alloc, find_stmt, nest_root, require_sole_writer, stmts_in
+from .lookup import find_alloc, find_stmt, nest_root, require_alone, require_sole_writer, stmts_in
 from .rewrite import index_bounds, normalize_stmt
 from .space import reads_in
 
@@ -41,11 +41,12 @@ def compute_inline(kernel: KernelOp, compute: str) -> None:
     Source: Halide's default, TVM `compute_inline`.
     """
     stmt = find_stmt(kernel, compute, "compute_inline")
+    root = nest_root(kernel, stmt)
+    require_alone(root, stmt, "compute_inline")
     _require_inlinable(stmt)
     require_sole_writer(stmt, "compute_inline")
     buffers = list(stmt.outs)
     allocs = [find_alloc(out, compute, "compute_inline") for out in buffers]
-    root = nest_root(kernel, stmt)
     readers = [
         reader
         for reader in stmts_in(kernel)

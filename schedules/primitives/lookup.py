@@ -105,6 +105,17 @@ def require_sole_writer(stmt: StmtOp, primitive: str) -> None:
                 )
 
 
+def require_alone(root: Operation, stmt: StmtOp, primitive: str) -> None:
+    """Raises: ScheduleError: another compute has been moved into the nest."""
+    for other in stmts_in(root):
+        if other is not stmt:
+            raise ScheduleError(
+                f"{primitive}: the nest of '{stmt.sym_name.data}' holds that of "
+                f"'{other.sym_name.data}'",
+                hint=f"{primitive} first, then compute_at {other.sym_name.data}",
+            )
+
+
 def find_alloc(buffer: SSAValue, name: str, primitive: str) -> AllocOp:
     """The `loop.alloc` of a buffer.
 

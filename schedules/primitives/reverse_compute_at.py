@@ -23,7 +23,15 @@ from ...dialects.loop import AllocOp, ForOp, KernelOp, StmtOp, buffer_type
 from .compute_at import restrict_loop, whole_loops
 from .hull import Fixed, Interval
 from .localize import shrink
-from .lookup import find_loop, find_stmt, nest_root, owner_of, require_sole_writer, stmts_in
+from .lookup import (
+    find_loop,
+    find_stmt,
+    nest_root,
+    owner_of,
+    require_alone,
+    require_sole_writer,
+    stmts_in,
+)
 from .rewrite import normalize, position_in
 from .space import (
     REDUCE,
@@ -57,6 +65,7 @@ def reverse_compute_at(kernel: KernelOp, compute: str, loop: str) -> None:
         )
     loops = whole_loops(kernel, stmt, "reverse_compute_at")
     root = nest_root(kernel, stmt)
+    require_alone(root, stmt, "reverse_compute_at")
     producer = find_stmt(kernel, owner_of(kernel, target), "reverse_compute_at")
     require_sole_writer(producer, "reverse_compute_at")
     require_sole_writer(stmt, "reverse_compute_at")
