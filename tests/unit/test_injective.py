@@ -1,0 +1,52 @@
+"""Injectivity: what structure proves, what enumeration finds, what stays open."""
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from xdsl.ir.affine import AffineExpr, AffineMap
+
+from nnc.core.affine import dim
+from nnc.core.injective import ENUMERATION_LIMIT, is_injective
+
+
+def box(*extents: int) -> list[tuple[int, int]]:
+    return [(0, extent) for extent in extents]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        AffineMap.from_callable(lambda i, j: (j // 48, i, j % 48)),
+        AffineMap.from_callable(lambda i, j: (j // 48, i // 8, i % 8, j % 48 // 16, j % 16)),
+        AffineMap.from_callable(lambda i, j: (j * 768 + i,)),
+    ],
+)
+def test_structure_proves_what_is_too_large_to_enumerate(layout: AffineMap) -> None:
+    assert ENUMERATION_LIMIT < 768 * 3072
+    assert is_injective(layout.results, box(768, 3072)) is True
+
+
+def test_a_large_collision_stays_open() -> None:
+    layout = AffineMap.from_callable(lambda i, j: (j // 48, i, j % 16))
+    assert is_injective(layout.results, box(768, 3072)) is None
+
+
+def test_nothing_collides_in_an_empty_box() -> None:
+    assert is_injective([dim(0) // 4], box(0)) is True
+
+
+@st.composite
+def expressions(draw: st.DrawFn) -> AffineExpr:
+    a, b = draw(st.integers(1, 5)), draw(st.integers(-3, 5))
+    linear = dim(0) * a + dim(1) * b + draw(st.integers(-2, 2))
+    factor = draw(st.integers(1, 5))
+    return draw(st.sampled_from([dim(0), dim(1), linear, linear // factor, linear % factor]))
+
+
+@given(st.lists(expressions(), min_size=1, max_size=3), st.integers(0, 6), st.integers(0, 6))
+def test_it_agrees_with_enumeration(exprs: list[AffineExpr], rows: int, columns: int) -> None:
+    points = list(product(range(rows), range(columns)))
+    images = {tuple(expr.eval(point, ()) for expr in exprs) for point in points}
+    assert is_injective(exprs, box(rows, columns)) is (len(images) == len(points))
