@@ -124,7 +124,7 @@ class KernelCompiler:
             symbol = self._symbols[key] = f"{name}.{key[:12]}"
             lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
             with self.timings.stage("emit"):
-                emitted = emit_kernel(lowered, self.options.target, self.options.numerics)
+                emitted = emit_kernel(lowered, self.options.target)
             self._known[key] = kernel_code(lowered, emitted, is_small(kernel))
             self.kernels.lowered[symbol] = lowered
             if used is not None:

@@ -24,11 +24,10 @@ class NativeKernel:
     Args:
         kernel: a loop.kernel that `form_tiles` has seen.
         target: what to compile for; this machine must be able to run it.
-        numerics: as in `nnc.compile`.
     """
 
-    def __init__(self, kernel: KernelOp, target: Target | None = None, numerics: str = "fast"):
-        self.emitted: EmittedKernel = emit_kernel(kernel, target or resolve(), numerics)
+    def __init__(self, kernel: KernelOp, target: Target | None = None):
+        self.emitted: EmittedKernel = emit_kernel(kernel, target or resolve())
         self.num_outputs = kernel.num_outputs.value.data
         symbols = [phase.symbol for phase in self.emitted.phases]
         code = to_object(self.emitted.llvm_text, target or resolve())

@@ -1,4 +1,4 @@
-"""What te.compute and loop.stmt share: the neutral element of a combiner."""
+"""What te.compute and loop.stmt share: the op and the neutral element of a named combiner."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from xdsl.dialects.builtin import (
     AnyFloat,
     ArrayAttr,
     FloatAttr,
+    IndexType,
     IntegerAttr,
     IntegerType,
     StringAttr,
+    i1,
 )
 from xdsl.ir import Attribute, Operation
 
@@ -43,3 +45,27 @@ def _integer(combiner: str, width: int) -> int:
         return {"sum": 0, "prod": 1, "max": 0, "min": 1, "and": 1, "or": 0}[combiner]
     low, high = -(1 << (width - 1)), (1 << (width - 1)) - 1
     return {"sum": 0, "prod": 1, "max": low, "min": high, "and": -1, "or": 0}[combiner]
+
+
+_FLOAT_COMBINE = {
+    "sum": "arith.addf",
+    "prod": "arith.mulf",
+    "max": "arith.maximumf",
+    "min": "arith.minimumf",
+}
+_INT_COMBINE = {
+    "sum": "arith.addi",
+    "prod": "arith.muli",
+    "max": "arith.maxsi",
+    "min": "arith.minsi",
+    "and": "arith.andi",
+    "or": "arith.ori",
+}
+
+
+def combine_op(combiner: str, element: Attribute) -> str:
+    """The scalar op that a named combiner is."""
+    is_int = isinstance(element, IndexType | IntegerType)
+    if is_int and element == i1 and combiner in ("max", "min", "sum", "prod"):
+        return "arith.ori" if combiner in ("max", "sum") else "arith.andi"
+    return (_INT_COMBINE if is_int else _FLOAT_COMBINE)[combiner]

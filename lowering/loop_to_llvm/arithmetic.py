@@ -28,7 +28,6 @@ class Operation:
     Attributes:
         args: operands, all of `width` lanes.
         source, result: element types of the first operand and of the result.
-        fast: whether sums may be reassociated.
     """
 
     writer: FunctionWriter
@@ -37,7 +36,6 @@ class Operation:
     result: Attribute
     width: int
     predicate: int | None = None
-    fast: bool = False
 
     @property
     def source_type(self) -> str:
@@ -102,7 +100,7 @@ CMPI = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")
 
 def _float_binary(llvm: str) -> Expand:
     def expand(op: Operation) -> str:
-        flags = "" if llvm == "fdiv" else ("reassoc contract " if op.fast else "contract ")
+        flags = "" if llvm == "fdiv" else "contract "
         return op.writer.define(f"{llvm} {flags}{op.source_type} {op.args[0]}, {op.args[1]}")
 
     return expand
@@ -291,7 +289,34 @@ def _through_single(rule: Expand, op: Operation) -> str:
         args = [float_casts.convert(op.writer, a, "bfloat", "float", op.width) for a in args]
     source = single if op.source == bf16 else op.source
     result = single if op.result == bf16 else op.result
-    value = rule(Operation(op.writer, args, source, result, op.width, op.predicate, op.fast))
+    value = rule(Operation(op.writer, args, source, result, op.width, op.predicate))
     if op.result != bf16:
         return value
     return float_casts.convert(op.writer, value, "float", "bfloat", op.width)
+
+
+_ACROSS_LANES = {
+    **{"arith.addf": "fadd", "arith.mulf": "fmul"},
+    **{"arith.maximumf": "fmaximum", "arith.minimumf": "fminimum"},
+    **{"arith.addi": "add", "arith.muli": "mul", "arith.maxsi": "smax", "arith.minsi": "smin"},
+    **{"arith.andi": "and", "arith.ori": "or"},
+}
+
+
+def across_lanes(name: str, op: Operation) -> str:
+    """The lanes of one register combined to a scalar by a scalar op, in any order."""
+    (value,) = op.args
+    if op.width == 1:
+        return value
+    if op.source == BFloat16Type():
+        single = Float32Type()
+        wide = float_casts.convert(op.writer, value, "bfloat", "float", op.width)
+        total = across_lanes(name, Operation(op.writer, [wide], single, single, op.width))
+        return float_casts.convert(op.writer, total, "float", "bfloat", 1)
+    kind, scalar = _ACROSS_LANES[name], scalar_type(op.source)
+    function = f"llvm.vector.reduce.{kind}.{mangled(op.source_type)}"
+    args = [(op.source_type, value)]
+    if kind in ("fadd", "fmul"):
+        start = splat_literal(-0.0 if kind == "fadd" else 1.0, scalar, 1)
+        return op.writer.call(scalar, function, [(scalar, start), *args], "reassoc ")
+    return op.writer.call(scalar, function, args)

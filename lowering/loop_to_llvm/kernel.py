@@ -17,7 +17,7 @@ from ...core.errors import PassError
 from ...core.locations import describe
 from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, buffer_type
 from ...targets import Target
-from .body import BodyWriter, kernel_level_alloc
+from .body import BodyWriter
 from .text import FunctionWriter, element_bytes
 
 ALIGNMENT = 64
@@ -60,6 +60,11 @@ def buffer_bytes(type_: BufferType) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
+def is_temporary(op: Operation) -> bool:
+    """Whether an op is a buffer of a whole kernel, which lives from phase to phase."""
+    return isinstance(op, AllocOp) and buffer_type(op.res).space.data == "global"
+
+
 def split_phases(kernel: KernelOp) -> list[list[Operation]]:
     """Top-level ops by phase: every parallel loop is one, what stands between them another."""
     phases: list[list[Operation]] = [[]]
@@ -77,7 +82,7 @@ def has_effect(op: Operation) -> bool:
     return any(inner.name == "loop.store" for inner in op.walk())
 
 
-def emit_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> EmittedKernel:
+def emit_kernel(kernel: KernelOp, target: Target) -> EmittedKernel:
     """LLVM IR of one kernel in tile form.
 
     Raises: PassError: an op without LLVM form, nest form instead of tile form.
@@ -89,7 +94,7 @@ def emit_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> Emi
             )
     name = kernel.sym_name.data
     allocs = [op for op in kernel.body.walk() if isinstance(op, AllocOp)]
-    temporaries = [op for op in kernel.body.block.ops if kernel_level_alloc(op)]
+    temporaries = [op for op in kernel.body.block.ops if is_temporary(op)]
     offsets, scratch = _scratch_layout(allocs, temporaries)
     phases: list[Phase] = []
     functions: list[str] = []

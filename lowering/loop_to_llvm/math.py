@@ -9,10 +9,9 @@ from __future__ import annotations
 from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float64Type
 from xdsl.ir import Attribute
 
-from ...core.errors import PassError
 from . import float_casts
 from .arithmetic import Expand, Operation
-from .text import float_name, scalar_type, vector_type
+from .text import scalar_type, vector_type
 
 # Coefficients, highest power first.
 _EXP = (
@@ -208,14 +207,10 @@ def _library_call(function: str) -> Expand:
 
 def _in_single(function: str, op: Operation) -> str:
     """Half precision: computed in f32, rounded once."""
-    if not isinstance(op.source, Float16Type | BFloat16Type):
-        raise PassError(f"math.{function} of {op.source}")
     single = Float32Type()
-    name = float_name(op.source)
-    args = [float_casts.convert(op.writer, arg, name, "float", op.width) for arg in op.args]
-    inner = Operation(op.writer, args, single, single, op.width, None, op.fast)
-    value = _dispatch(function)(inner)
-    return float_casts.convert(op.writer, value, "float", name, op.width)
+    args = [float_casts.convert(op.writer, arg, "half", "float", op.width) for arg in op.args]
+    value = _dispatch(function)(Operation(op.writer, args, single, single, op.width))
+    return float_casts.convert(op.writer, value, "float", "half", op.width)
 
 
 def _dispatch(function: str) -> Expand:

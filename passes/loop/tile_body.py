@@ -397,27 +397,3 @@ class Masks:
             return []
         touched = {n for expr in exprs for n in used(expr)[0]}
         return [guard for guard in self.guards if used(guard)[0] & touched]
-
-
-_FLOAT_COMBINE = {
-    "sum": "arith.addf",
-    "prod": "arith.mulf",
-    "max": "arith.maximumf",
-    "min": "arith.minimumf",
-}
-_INT_COMBINE = {
-    "sum": "arith.addi",
-    "prod": "arith.muli",
-    "max": "arith.maxsi",
-    "min": "arith.minsi",
-    "and": "arith.andi",
-    "or": "arith.ori",
-}
-
-
-def combine_op(combiner: str, element: Attribute) -> str:
-    """The scalar op that a named combiner is."""
-    is_int = isinstance(element, IndexType) or element.name == "integer_type"
-    if is_int and element == i1 and combiner in ("max", "min", "sum", "prod"):
-        return "arith.ori" if combiner in ("max", "sum") else "arith.andi"
-    return (_INT_COMBINE if is_int else _FLOAT_COMBINE)[combiner]

@@ -15,7 +15,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 from ...core.affine import const, dim, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
-from ...dialects.combiners import neutral_elements
+from ...dialects.combiners import combine_op, neutral_elements
 from ...dialects.loop import (
     ContractOp,
     ForOp,
@@ -25,7 +25,7 @@ from ...dialects.loop import (
     buffer_type,
     tile_type,
 )
-from .tile_body import Masks, TileWriter, combine_op
+from .tile_body import Masks, TileWriter
 from .tile_space import MARKED, LoopSpace, Statement
 
 
