@@ -35,19 +35,16 @@ OVERLOADED: dict[str, tuple[str, str]] = {
     "max": ("arith.maximumf", "arith.maxsi"),
     "min": ("arith.minimumf", "arith.minsi"),
     "abs": ("math.absf", "math.absi"),
-    "fmod": ("arith.remf", "arith.remsi"),
 }
 _ARITH_BINARY = (
-    "addf subf mulf divf remf maximumf minimumf maxnumf minnumf addi subi muli divsi divui remsi "
+    "addf subf mulf divf maximumf minimumf maxnumf minnumf addi subi muli divsi divui remsi "
     "remui floordivsi ceildivsi ceildivui maxsi minsi maxui minui andi ori xori shli shrsi shrui"
 )
 _MATH_UNARY = (
     "absf absi ceil floor round roundeven trunc exp exp2 expm1 log log10 log1p log2 sqrt rsqrt "
     "cbrt erf sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh"
 )
-_CASTS = (
-    "extf truncf sitofp uitofp fptosi fptoui extsi extui trunci bitcast index_cast index_castui"
-)
+_CASTS = "extf truncf sitofp uitofp fptosi fptoui extsi extui trunci bitcast index_cast"
 FUNCTIONS: dict[str, tuple[str, int]] = {
     **{name: (f"arith.{name}", 2) for name in _ARITH_BINARY.split()},
     **{name: (f"math.{name}", 1) for name in _MATH_UNARY.split()},

@@ -66,7 +66,9 @@ _ELEMENTWISE: dict[str, tuple[int, str]] = {
         (2, "arith"),
     ),
     **dict.fromkeys(("addi", "subi", "muli", "divsi", "divui", "remsi", "remui"), (2, "arith")),
-    **dict.fromkeys(("floordivsi", "ceildivsi", "maxsi", "minsi", "maxui", "minui"), (2, "arith")),
+    **dict.fromkeys(
+        ("floordivsi", "ceildivsi", "ceildivui", "maxsi", "minsi", "maxui", "minui"), (2, "arith")
+    ),
     **dict.fromkeys(("andi", "ori", "xori", "shli", "shrsi", "shrui"), (2, "arith")),
     **dict.fromkeys(("cmpf", "cmpi"), (2, "arith")),
     "select": (3, "arith"),
@@ -78,7 +80,7 @@ _ELEMENTWISE: dict[str, tuple[int, str]] = {
     **dict.fromkeys(("exp", "exp2", "expm1", "log", "log10", "log1p", "log2"), (1, "math")),
     **dict.fromkeys(("sqrt", "rsqrt", "cbrt", "erf", "sin", "cos", "tan"), (1, "math")),
     **dict.fromkeys(("sinh", "cosh", "tanh", "asin", "acos", "atan"), (1, "math")),
-    **dict.fromkeys(("asinh", "acosh", "atanh", "isnan", "isinf"), (1, "math")),
+    **dict.fromkeys(("asinh", "acosh", "atanh", "isnan", "isinf", "isfinite"), (1, "math")),
     **dict.fromkeys(("powf", "atan2", "copysign"), (2, "math")),
     "fma": (3, "math"),
 }

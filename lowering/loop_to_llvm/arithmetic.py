@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import BFloat16Type, Float32Type
+from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type
 from xdsl.ir import Attribute
 
 from ...core.errors import PassError
@@ -190,13 +190,25 @@ def _rounded_division(up: bool) -> Expand:
         remainder = _divide("srem")(op)
         inexact = op.compare("ne", remainder, op.const(0))
         signs = op.writer.define(f"xor {op.source_type} {op.args[0]}, {op.args[1]}")
-        negative = op.compare("sge" if up else "slt", signs, op.const(0))
+        wanted = op.compare("sge" if up else "slt", signs, op.const(0))
         bools = vector_type("i1", op.width)
-        both = op.writer.define(f"and {bools} {inexact}, {negative}")
-        step = op.writer.define(f"zext {bools} {both} to {op.source_type}")
-        return op.writer.define(f"{'add' if up else 'sub'} {op.source_type} {quotient}, {step}")
+        both = op.writer.define(f"and {bools} {inexact}, {wanted}")
+        return _stepped(op, "add" if up else "sub", quotient, both)
 
     return expand
+
+
+def _ceil_unsigned(op: Operation) -> str:
+    """Ceildivui."""
+    inexact = op.compare("ne", _divide("urem")(op), op.const(0))
+    return _stepped(op, "add", _divide("udiv")(op), inexact)
+
+
+def _stepped(op: Operation, llvm: str, value: str, condition: str) -> str:
+    """`value` plus or minus one where a condition holds."""
+    bools = vector_type("i1", op.width)
+    step = op.writer.define(f"zext {bools} {condition} to {op.source_type}")
+    return op.writer.define(f"{llvm} {op.source_type} {value}, {step}")
 
 
 def _compare(names: tuple[str, ...]) -> Expand:
@@ -245,6 +257,7 @@ ARITHMETIC: dict[str, Expand] = {
     "arith.remui": _divide("urem"),
     "arith.floordivsi": _rounded_division(up=False),
     "arith.ceildivsi": _rounded_division(up=True),
+    "arith.ceildivui": _ceil_unsigned,
     "arith.cmpf": _compare(CMPF),
     "arith.cmpi": _compare(CMPI),
     "arith.select": _select,
@@ -253,6 +266,9 @@ ARITHMETIC: dict[str, Expand] = {
     "math.isnan": lambda op: op.compare("uno", op.args[0], op.args[0]),
     "math.isinf": lambda op: op.compare(
         "oeq", op.intrinsic("fabs", op.args[0]), op.const(float("inf"))
+    ),
+    "math.isfinite": lambda op: op.compare(
+        "olt", op.intrinsic("fabs", op.args[0]), op.const(float("inf"))
     ),
     "math.rsqrt": lambda op: op.writer.define(
         f"fdiv {op.source_type} {op.const(1.0)}, {op.intrinsic('sqrt', op.args[0])}"
@@ -271,9 +287,11 @@ def expand(name: str, op: Operation) -> str:
     rule = ARITHMETIC.get(name) or MATH.get(name)
     if rule is None:
         raise PassError(f"'{name}' has no LLVM form")
-    bf16 = BFloat16Type()
-    if bf16 in (op.source, op.result) and name not in _HOLDS_BITS:
-        return _through_single(rule, op)
+    if name not in _HOLDS_BITS:
+        # bf16 has no instructions; of f16 LLVM makes a library call for this one.
+        narrow = Float16Type() if name == "math.fma" else BFloat16Type()
+        for type_ in {narrow, BFloat16Type()} & {op.source, op.result}:
+            return _through_single(rule, op, type_)
     return rule(op)
 
 
@@ -281,18 +299,18 @@ _HOLDS_BITS = ("arith.extf", "arith.truncf", "arith.select", "arith.bitcast")
 """Ops that take a bf16 as the bits it is held in."""
 
 
-def _through_single(rule: Expand, op: Operation) -> str:
-    """An op on bf16: done in f32 and rounded once."""
-    single, bf16 = Float32Type(), BFloat16Type()
+def _through_single(rule: Expand, op: Operation, narrow: Attribute) -> str:
+    """An op on a 16-bit float type: done in f32 and rounded once."""
+    single, name = Float32Type(), float_name(narrow)
     args = op.args
-    if op.source == bf16:
-        args = [float_casts.convert(op.writer, a, "bfloat", "float", op.width) for a in args]
-    source = single if op.source == bf16 else op.source
-    result = single if op.result == bf16 else op.result
+    if op.source == narrow:
+        args = [float_casts.convert(op.writer, arg, name, "float", op.width) for arg in args]
+    source = single if op.source == narrow else op.source
+    result = single if op.result == narrow else op.result
     value = rule(Operation(op.writer, args, source, result, op.width, op.predicate))
-    if op.result != bf16:
+    if op.result != narrow:
         return value
-    return float_casts.convert(op.writer, value, "float", "bfloat", op.width)
+    return float_casts.convert(op.writer, value, "float", name, op.width)
 
 
 _ACROSS_LANES = {
