@@ -58,7 +58,9 @@ def _run_loops(chain: Chain, depth: int, memory: Memories, values: Values) -> No
     """Run the loops from `depth` on; outer ones as Python loops while there are many points."""
     points = _enumerate(chain.loops[depth:], values)
     if points is not None:
-        _run_points(chain.statement, {**values, **points}, memory)
+        iterations = min((len(found) for found in points.values()), default=1)
+        if iterations:
+            _run_points(chain.statement, {**values, **points}, memory)
         return
     op = chain.loops[depth]
     low, high = _bounds(op, values)

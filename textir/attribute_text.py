@@ -206,7 +206,7 @@ class AttributeText:
         values: list[Any] = list(cast("Any", value).get_values()) if is_number else []
         is_splat = count > 1 and raw == raw[: len(raw) // count] * count
         plain = is_number and all(isinstance(v, int) or isfinite(v) for v in values)
-        if element == i1 and any(byte > 1 for byte in raw):
+        if element == i1 and any(byte not in (0x00, 0xFF) for byte in raw):
             plain = False
         if not plain or (count > HEX_FROM and not is_splat and element != i1):
             return f'dense<"0x{raw.hex().upper()}">'

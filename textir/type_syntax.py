@@ -13,20 +13,16 @@ from typing import Any, cast
 from xdsl.dialects.builtin import (
     DYNAMIC_INDEX,
     AffineMapAttr,
-    AnyDenseElement,
     ArrayAttr,
     BytesAttr,
     DenseArrayBase,
-    DenseIntOrFPElementsAttr,
     FusedLoc,
     IntegerAttr,
     LocationAttr,
     NoneAttr,
-    RankedStructure,
     StringAttr,
     TensorType,
     UnrankedTensorType,
-    i1,
 )
 from xdsl.ir import Attribute, TypeAttribute
 from xdsl.parser import Parser
@@ -160,18 +156,6 @@ class TypeParser(Parser):
         element = cast("Any", self.parse_type())
         self._resume_from(found.end())
         return DenseArrayBase(element, BytesAttr(bytes.fromhex(found[2])))
-
-    def parse_dense_int_or_fp_elements_attr(
-        self, type: RankedStructure[AnyDenseElement] | None
-    ) -> DenseIntOrFPElementsAttr:
-        """As xDSL; a boolean is the byte 0 or 1, not -1, unless it is written in hexadecimal."""
-        is_literal = not _HEX.match(self.lexer.input.content, self._current_token.span.start)
-        read = super().parse_dense_int_or_fp_elements_attr(type)
-        if is_literal and read.get_element_type() == i1:
-            return DenseIntOrFPElementsAttr(
-                read.type, BytesAttr(read.data.data.replace(b"\xff", b"\x01"))
-            )
-        return read
 
     def _parse_location(self) -> LocationAttr:
         mark = self._current_token.span.start

@@ -220,7 +220,8 @@ class ConstantOp(IRDLOperation):
         type_ = TensorType(element_type(array.dtype), array.shape)
         if array.size > INLINE_ELEMENTS:
             return ConstantOp(WeightAttr(Weight.of(array)), type_)
-        data = array.astype(np.uint8) if array.dtype == bool else np.ascontiguousarray(array)
+        # a true of i1 is -1, as everywhere in xDSL
+        data = -array.astype(np.int8) if array.dtype == bool else np.ascontiguousarray(array)
         dense_type = cast("TensorType[Any]", type_)
         return ConstantOp(DenseIntOrFPElementsAttr(dense_type, BytesAttr(data.tobytes())), type_)
 
@@ -243,7 +244,9 @@ class ConstantOp(IRDLOperation):
             if self.value.data.array is None:
                 raise VerifyException(f"weight {self.value.data.digest[:12]} has not been loaded")
             return self.value.data.array
-        raw = np.frombuffer(self.value.data.data, dtype)
+        content = self.value.data.data
+        is_bool = dtype == np.bool_
+        raw = np.frombuffer(content, np.int8) != 0 if is_bool else np.frombuffer(content, dtype)
         return raw.reshape(shape) if raw.size != 1 else np.broadcast_to(raw[0], shape)
 
 

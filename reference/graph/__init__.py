@@ -3,45 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from xdsl.ir import Operation
 
 from ...core.errors import UnsupportedError
-from ...dialects.graph.registry import operator
-from . import (
-    activations,
-    binary,
-    conv,
-    create,
-    elementwise,
-    indexing,
-    linear,
-    movement,
-    norm,
-    pieces,
-    pool,
-    reduce,
-    resize,
-)
+from ...dialects.graph.registry import FAMILIES, operator
 
-FAMILIES = (
-    activations,
-    binary,
-    conv,
-    create,
-    elementwise,
-    indexing,
-    linear,
-    movement,
-    norm,
-    pieces,
-    pool,
-    reduce,
-    resize,
-)
-"""Importing a family declares its meanings."""
+for _family in FAMILIES:  # importing a family declares its meanings
+    import_module(f".{_family.__name__.rpartition('.')[2]}", __name__)
 
 
 def evaluate(op: Operation, inputs: Sequence[np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineConstantExpr
 
 from ...core.errors import ScheduleError
 from ...dialects.loop import ForOp
 from .lookup import stmts_in
-from .space import REDUCE, role
+from .space import FREE, REDUCE, role
 from .split import require_unmarked
 
 
@@ -29,6 +30,27 @@ def require_constant_extent(loop: ForOp, primitive: str) -> None:
             f"{primitive}: the number of iterations of '{loop.loop_name.data}' is not constant",
             hint="split by a factor that divides, or with the tail peel, shift or balanced",
         )
+
+
+def is_private(buffer: SSAValue, loop: ForOp) -> bool:
+    """Whether a buffer is made anew by each iteration."""
+    owner = buffer.owner.parent_op()
+    return owner is not None and loop.is_ancestor(owner)
+
+
+def require_own_places(loop: ForOp, primitive: str) -> None:
+    """Raises: ScheduleError: a statement does not depend on the loop, as in a scan's."""
+    interval = loop.constant_range
+    if interval is not None and interval[1] - interval[0] <= 1:
+        return
+    for stmt in stmts_in(loop):
+        shared = [out for out in stmt.outs if not is_private(out, loop)]
+        if shared and role(stmt, loop) == FREE:
+            raise ScheduleError(
+                f"{primitive}: every iteration of '{loop.loop_name.data}' computes all of "
+                f"@{stmt.sym_name.data}, one after the other",
+                hint="mark a loop over an axis of what is computed",
+            )
 
 
 def require_commuting(loop: ForOp, primitive: str) -> None:

@@ -5,15 +5,13 @@ for y.i.o in [0, 16)  ->  for y.i.o in [0, 16) parallel
 
 from __future__ import annotations
 
-from xdsl.ir import SSAValue
-
 from ...core.affine import dim, linear_terms
 from ...core.errors import ScheduleError
 from ...dialects.loop import ForOp, KernelOp, StmtOp
 from .hull import Fixed, Interval
 from .localize import places_of
 from .lookup import buffer_name, find_loop, stmts_in
-from .mark import mark
+from .mark import is_private, mark
 from .space import PARALLEL, REDUCE, is_disjoint, loops_around, reads_in, role
 
 
@@ -40,7 +38,7 @@ def parallel(kernel: KernelOp, loop: str) -> None:
 
 def _require_parallel(kernel: KernelOp, stmt: StmtOp, loop: ForOp) -> None:
     name, symbol = loop.loop_name.data, stmt.sym_name.data
-    shared = [i for i, out in enumerate(stmt.outs) if not _is_private(out, loop)]
+    shared = [i for i, out in enumerate(stmt.outs) if not is_private(out, loop)]
     if not shared:
         return
     kind = role(stmt, loop)
@@ -69,18 +67,12 @@ def _require_parallel(kernel: KernelOp, stmt: StmtOp, loop: ForOp) -> None:
         )
 
 
-def _is_private(buffer: SSAValue, loop: ForOp) -> bool:
-    """Whether a buffer is made anew by each iteration."""
-    owner = buffer.owner.parent_op()
-    return owner is not None and loop.is_ancestor(owner)
-
-
 def _require_independent(kernel: KernelOp, stmts: list[StmtOp], loop: ForOp) -> None:
     """Raises: ScheduleError: an iteration reads what another one writes."""
     fixed = Fixed(loop)
     for writer in stmts:
         for number, out in enumerate(writer.outs):
-            if _is_private(out, loop):
+            if is_private(out, loop):
                 continue
             written = [
                 fixed.of_stmt(writer, expr) for expr in writer.out_maps.data[number].data.results

@@ -27,6 +27,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.rewriter import Rewriter
 
+from nnc.compiler.pipelines import FUSE, GRAPH
 from nnc.core.locations import parts
 from nnc.core.symbolic import symbol
 from nnc.core.verifier import problems
@@ -42,17 +43,7 @@ from nnc.reference.graph.run import run_module
 Array = np.ndarray[Any, Any]
 EXTENTS = st.sampled_from((0, 1, 1, 2, 3, 4))
 CTX = context()
-PIPELINE = (
-    "infer-shapes",
-    "canonicalize",
-    "fold-constants",
-    "recognize",
-    "simplify-inference",
-    "canonicalize",
-    "cse",
-    "dce",
-    "fuse",
-)
+PIPELINE = (*GRAPH, *FUSE)
 
 
 class GraphMaker:

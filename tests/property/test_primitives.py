@@ -1,12 +1,14 @@
 """Random schedules on small kernels of every kind keep the meaning.
 
 Each kernel is run as te by the reference, then as nests after a random schedule by the direct
-interpreter below: point by point, with memory that knows which places have been written. A refused
-primitive leaves the kernel as it was.
+interpreter below (point by point, with memory that knows which places have been written), by the
+reference of the loop level, as tiles, and as machine code. A refused primitive leaves the kernel as
+it was.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,16 +20,19 @@ from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import AffineMap
 
+from nnc.compiler.native import NativeKernel
 from nnc.core.dominance import undominated
 from nnc.core.dtypes import numpy_dtype
-from nnc.core.errors import ScheduleError
+from nnc.core.errors import PassError, ScheduleError
 from nnc.core.irtypes import tensor_element, tensor_shape
 from nnc.dialects import loop, te
 from nnc.dialects.combiners import neutral_elements
 from nnc.dialects.te_build import KernelBuilder, Scalar, Tensor
 from nnc.dialects.te_build.functions import maximum, unary, where
 from nnc.lowering.te_to_loop.kernel import KernelConverter
+from nnc.passes.loop.form_tiles import form_tiles
 from nnc.reference.body import Scope, affine, difference, run_body
+from nnc.reference.loop import run_loop_kernel
 from nnc.reference.scalar import NAMED_COMBINERS, attribute_value, dense_value
 from nnc.reference.te import run_kernel_with_errors
 from nnc.schedules.primitives.lookup import buffer_name
@@ -401,8 +406,9 @@ class Steps:
     def cache_read(self) -> None:
         reader = self.compute()
         sources = [r.source for stmt in self.s.statements(reader) for r in reads_in(stmt)]
-        name = buffer_name(self.s.kernel, self.pick(sources))
-        self.s.cache_read(name, reader, self.space())
+        # names, not values: what is drawn is shown, and a value shows all that it comes from
+        names = [buffer_name(self.s.kernel, source) for source in sources]
+        self.s.cache_read(self.pick(names), reader, self.space())
 
     def cache_write(self) -> None:
         self.s.cache_write(self.compute(), self.space())
@@ -445,11 +451,44 @@ def check(made: te.KernelOp, schedule: Callable[[Schedule], None]) -> Schedule:
     ModuleOp([kernel]).verify()
     s = Schedule(kernel)
     schedule(s)
-    got = Nests(kernel).run(inputs)
+    _compare(Nests(kernel).run(inputs), expected, errors, s)
+    _compare(run_loop_kernel(kernel, inputs), expected, errors, s)
+    _check_tiles(kernel, inputs, expected, errors, s)
+    return s
+
+
+def _check_tiles(
+    kernel: loop.KernelOp,
+    inputs: list[Array],
+    expected: list[Array],
+    errors: list[Array],
+    s: Schedule,
+) -> None:
+    """The same kernel as tiles, and as machine code."""
+    tiles = kernel.clone()
+    module = ModuleOp([tiles])
+    try:
+        form_tiles(tiles)
+    except PassError as error:
+        # a register buffer has constant indices; a buffer of one iteration cannot be widened
+        if not re.search("register buffer|not an axis of what is written", error.message):
+            raise
+        return
+    module.verify()
+    assert not list(undominated(module)), "a value is used before it is there"
+    # exp and tanh are polynomials of our own, an ulp or two off NumPy's
+    slack = [4 * np.spacing(np.abs(want).max(initial=1)) for want in expected]
+    near = [error + gap for error, gap in zip(errors, slack, strict=True)]
+    _compare(run_loop_kernel(tiles, inputs), expected, near, s)
+    _compare(NativeKernel(tiles)(*inputs), expected, near, s)
+
+
+def _compare(
+    got: Sequence[Array], expected: Sequence[Array], errors: Sequence[Array], s: Schedule
+) -> None:
     for have, want, error in zip(got, expected, errors, strict=True):
         gap = difference(have, want)
-        assert (gap <= error).all(), f"off by {gap.max()}:\n{s.to_ir()}\n{kernel}"
-    return s
+        assert (gap <= error).all(), f"off by {gap.max()}:\n{s.to_ir()}\n{s.kernel}"
 
 
 @pytest.mark.parametrize("kind", KERNELS)
