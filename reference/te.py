@@ -20,6 +20,7 @@ from ..core.affine import used
 from ..core.dtypes import numpy_dtype
 from ..core.irtypes import tensor_element, tensor_shape
 from ..dialects import te
+from ..dialects.index_space import AxisAttr
 from .body import Handler, Scope, affine, gather, run_body
 from .reduction import CustomReduction, NamedReduction
 from .scalar import Array, dense_value
@@ -272,7 +273,7 @@ def compute_steps(op: te.ComputeOp) -> int:
     return total
 
 
-def _points(axes: Sequence[te.AxisAttr], positions: set[int]) -> int:
+def _points(axes: Sequence[AxisAttr], positions: set[int]) -> int:
     """Elements of a value that depends on these axes; reduce axes are walked together."""
     reduce = any(axes[at].is_reduce for at in positions)
     return prod(

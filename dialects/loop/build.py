@@ -10,7 +10,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineMap
 
 from ...core.irtypes import strings
-from ..te import PARALLEL, AxisAttr
+from ..index_space import PARALLEL, AxisAttr
 from .nest import ForOp, ReadOp, StmtOp, YieldOp
 from .types import buffer_type
 

@@ -49,7 +49,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.irtypes import int_attr, ints
-from ..te import AxisAttr, verify_combiner, verify_index_space
+from ..index_space import AxisAttr, verify_combiner, verify_index_space
 from .types import KINDS, BufferType, buffer_type
 
 

@@ -23,6 +23,7 @@ from xdsl.irdl import IRDLOperation
 from ...core.affine import dim
 from ...core.irtypes import strings, tensor_element, tensor_shape
 from .. import te
+from ..index_space import PARALLEL, REDUCE, AxisAttr
 from .ops import Number, literal, plain
 from .scalar import Body, Index, Scalar, Value
 from .signature import Of, call
@@ -120,7 +121,7 @@ class KernelBuilder:
     ) -> tuple[Tensor, ...]:
         shape = tuple(extent for _, extent in body.axes[:num_parallel])
         attrs = [
-            _axis(label, te.PARALLEL if at < num_parallel else te.REDUCE, extent)
+            _axis(label, PARALLEL if at < num_parallel else REDUCE, extent)
             for at, (label, extent) in enumerate(body.axes)
         ]
         properties: dict[str, Attribute] = {"sym_name": StringAttr(name), "axes": ArrayAttr(attrs)}
@@ -223,7 +224,7 @@ class KernelBuilder:
         self._target = outer
         block.add_op(te.YieldOp.create(operands=yielded, location=self.location))
         label, extent = axis
-        axis_attr = _axis(label, te.PARALLEL, extent)
+        axis_attr = _axis(label, PARALLEL, extent)
         op = te.ScanOp(name, axis_attr, values, Region(block), reverse)
         op.location = self.location
         outer.add_op(op)
@@ -280,8 +281,8 @@ def te_type(type_: Attribute) -> TensorType[Any]:
 
 # Attributes cost more than the ops that hold them, and kernels share most of theirs.
 @lru_cache(maxsize=4096)
-def _axis(name: str, kind: str, extent: int) -> te.AxisAttr:
-    return te.AxisAttr.get(name, kind, extent)
+def _axis(name: str, kind: str, extent: int) -> AxisAttr:
+    return AxisAttr.get(name, kind, extent)
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,7 @@ from ...core.irtypes import tensor_element
 from ...core.locations import describe
 from ...dialects import loop, te
 from ...dialects.combiners import neutral_elements
+from ...dialects.index_space import PARALLEL, AxisAttr
 from ...dialects.loop.build import loop_nest, make_read, make_stmt
 from .views import Step, View
 
@@ -46,7 +47,7 @@ class _Statement:
     """Makes the statement of `op` inside loops with variables `ivs` (the scan's step apart)."""
 
     op: te.ComputeOp
-    axes: Sequence[te.AxisAttr]
+    axes: Sequence[AxisAttr]
     ivs: Sequence[SSAValue]
     views: Mapping[SSAValue, View]
     step: Step | None
@@ -93,11 +94,11 @@ class _Statement:
                 return True
         return False
 
-    def _step_axis(self) -> list[te.AxisAttr]:
+    def _step_axis(self) -> list[AxisAttr]:
         """The scan's axis as one more axis of the statement, where its body takes the step."""
         if not self._names_step or self.step is None:
             return []
-        return [te.AxisAttr.get(self._step_label(), te.PARALLEL, self.step.size)]
+        return [AxisAttr.get(self._step_label(), PARALLEL, self.step.size)]
 
     def _step_label(self) -> str:
         assert self.step is not None

@@ -17,6 +17,7 @@ from xdsl.rewriter import Rewriter
 
 from ...core.affine import dim, simplify, substitute
 from ...dialects import te
+from ...dialects.index_space import enclosing_axes
 from ...dialects.te_build import Body, KernelBuilder, Scalar
 from ...dialects.te_build.ops import INDEX
 from ...dialects.te_build.tensor import own_symbols
@@ -107,7 +108,7 @@ class _Expansion:
         if isinstance(op, te.ReadOp):
             return self._read(op, operands[1:], axes)
         if isinstance(op, te.IndexOp):
-            names = [axis.label for axis in te.enclosing_axes(op)]
+            names = [axis.label for axis in enclosing_axes(op)]
             return self.body.number(axes[names.index(op.axis.data)]).value
         if isinstance(op, te.CoeffOp):
             results = [self._at(expr, axes, ()) for expr in op.map.data.results]

@@ -10,8 +10,8 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineExpr
 
 from ...core.affine import Ranges, dim, linear_terms, simplify, substitute, used
+from ...dialects.index_space import AxisAttr
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, StmtOp, buffer_type
-from ...dialects.te import AxisAttr
 
 EXPENSIVE = (
     *("math.exp", "math.log", "math.tanh", "math.erf", "math.sin", "math.cos", "math.powf"),

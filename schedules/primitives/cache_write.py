@@ -18,9 +18,9 @@ from xdsl.ir.affine import AffineDimExpr, AffineMap
 
 from ...core.affine import dim
 from ...core.errors import ScheduleError
+from ...dialects.index_space import AxisAttr
 from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, StmtOp, buffer_type
 from ...dialects.loop.build import copy_stmt, loop_nest, variable_hint
-from ...dialects.te import AxisAttr
 from .lookup import find_stmt, fresh_symbol, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
 from .set_scope import require_space

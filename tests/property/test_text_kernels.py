@@ -23,6 +23,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 
 from nnc.core.verifier import problems
 from nnc.dialects import te
+from nnc.dialects.index_space import PARALLEL, AxisAttr
 from nnc.textir import parse, print_module
 from nnc.textir.equality import equal
 
@@ -115,7 +116,7 @@ class BodyMaker:
 
 def kernel(seed: int) -> ModuleOp:
     block = Block(arg_types=[TENSOR])
-    axes = [te.AxisAttr.get("i", te.PARALLEL, 8), te.AxisAttr.get("j", te.PARALLEL, 6)]
+    axes = [AxisAttr.get("i", PARALLEL, 8), AxisAttr.get("j", PARALLEL, 6)]
     compute = te.ComputeOp("c", axes, [TENSOR], BodyMaker(seed, block.args[0]).body())
     block.add_ops([compute, te.ReturnOp(compute.results[0])])
     return ModuleOp([te.KernelOp("k", [TENSOR], [TENSOR], ["x"], body=Region(block))])

@@ -65,8 +65,8 @@ from xdsl.traits import IsolatedFromAbove
 
 from nnc.dialects import DIALECTS
 from nnc.dialects.graph.types import EncodingAttr, UnknownType
+from nnc.dialects.index_space import AxisAttr
 from nnc.dialects.loop import BufferType, TileAxisAttr, TileType
-from nnc.dialects.te import AxisAttr
 from nnc.textir import parse, print_module
 from nnc.textir.equality import equal
 

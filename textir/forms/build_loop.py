@@ -25,8 +25,8 @@ from xdsl.ir.affine import (
 )
 
 from ...core.irtypes import int_attr, ints, strings
+from ...dialects.index_space import PARALLEL
 from ...dialects.loop import TileType
-from ...dialects.te import PARALLEL
 from ..builder import BUILDERS, Builder, Place, Task, symbol_name
 from ..errors import Malformed
 from ..expressions import BodyBuilder, Space

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ArrayAttr, FunctionType, IndexType, StringAttr
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from ...core.irtypes import ints, strings
-from ...dialects.te import PARALLEL, REDUCE, AxisAttr
+from ...dialects.index_space import PARALLEL, REDUCE, AxisAttr
 from ..attributes import unescape
 from ..builder import BUILDERS, Builder, Place, Task
 from ..errors import Malformed

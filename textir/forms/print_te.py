@@ -17,7 +17,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, Region
 
-from ...dialects.te import REDUCE, AxisAttr
+from ...dialects.index_space import REDUCE, AxisAttr
 from ..attribute_text import quoted, symbol_text
 from ..expression_text import BodyText
 from ..expressions import Space

@@ -1,0 +1,146 @@
+"""Index spaces: the named axes that te computes and loop statements run over, and combiners.
+
+A space lists its parallel axes first, then the axes that a combiner runs over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    IntegerAttr,
+    StringAttr,
+)
+from xdsl.ir import (
+    Attribute,
+    Operation,
+    ParametrizedAttribute,
+    Region,
+)
+from xdsl.irdl import (
+    irdl_attr_definition,
+    param_def,
+)
+from xdsl.utils.exceptions import VerifyException
+
+from ..core.affine import Range
+from ..core.irtypes import int_attr
+
+PARALLEL = "parallel"
+REDUCE = "reduce"
+COMBINERS = ("sum", "prod", "max", "min", "and", "or")
+"""Named combiners. For min and max of floats NaN propagates; of integers they are signed
+(`umax`, `umin` are written with a custom combiner)."""
+
+
+@irdl_attr_definition
+class AxisAttr(ParametrizedAttribute):
+    """One named axis of an index space: `#te.axis<"i", "parallel", 128 : i64>`.
+
+    Pretty: `i: 128` in the list that says its kind.
+    """
+
+    name = "te.axis"
+    axis_name: StringAttr = param_def()
+    kind: StringAttr = param_def()
+    extent: IntegerAttr = param_def()
+
+    @staticmethod
+    def get(name: str, kind: str, extent: int) -> AxisAttr:
+        """An axis of `extent` points (>= 0)."""
+        return AxisAttr(StringAttr(name), StringAttr(kind), int_attr(extent))
+
+    @property
+    def label(self) -> str:
+        """The axis's name."""
+        return self.axis_name.data
+
+    @property
+    def size(self) -> int:
+        """How many points."""
+        return self.extent.value.data
+
+    @property
+    def is_reduce(self) -> bool:
+        """Whether the combiner runs over this axis."""
+        return self.kind.data == REDUCE
+
+    def verify(self) -> None:
+        if self.kind.data not in (PARALLEL, REDUCE):
+            raise VerifyException(f"axis kind is 'parallel' or 'reduce', got '{self.kind.data}'")
+        if self.size < 0:
+            raise VerifyException(f"axis '{self.label}' has a negative extent {self.size}")
+
+
+def axis_ranges(axes: Sequence[AxisAttr]) -> tuple[Range, ...]:
+    """The half-open range of each axis."""
+    return tuple((0, axis.size) for axis in axes)
+
+
+def verify_index_space(op: Operation) -> None:
+    """Axis names are unique, parallel axes come first, the body has no block arguments."""
+    axes = index_space(op)
+    names = [axis.label for axis in axes]
+    if len(set(names)) != len(names):
+        raise VerifyException(f"axis names are not unique: {', '.join(names)}")
+    kinds = [axis.is_reduce for axis in axes]
+    if kinds != sorted(kinds):
+        raise VerifyException("parallel axes come before reduce axes")
+    if op.regions[0].block.args:
+        raise VerifyException("the body takes no block arguments")
+
+
+def index_space(op: Operation) -> tuple[AxisAttr, ...]:
+    """The axes of a compute or of a loop statement; empty for any other op."""
+    axes = op.properties.get("axes")
+    return cast("ArrayAttr[AxisAttr]", axes).data if isinstance(axes, ArrayAttr) else ()
+
+
+def verify_combiner(op: Operation, element_types: Sequence[Attribute]) -> None:
+    """Reduce axes and a combiner come together; a custom one has init values and types that fit."""
+    combiner = cast("ArrayAttr[StringAttr] | None", op.properties.get("combiner"))
+    region = op.regions[1] if len(op.regions) > 1 else None
+    if combiner is not None and region is not None:
+        raise VerifyException("expected a named combiner or a combine region, got both")
+    if any(axis.is_reduce for axis in index_space(op)) != (
+        combiner is not None or region is not None
+    ):
+        raise VerifyException("reduce axes and a combiner come together")
+    if combiner is not None and len(combiner) != len(element_types):
+        raise VerifyException("expected one combiner for each result")
+    for name in combiner or ():
+        if name.data not in COMBINERS:
+            raise VerifyException(
+                f"unknown combiner '{name.data}', expected one of {', '.join(COMBINERS)}"
+            )
+    if region is not None:
+        _verify_combine_region(op, region, element_types)
+
+
+def _verify_combine_region(
+    op: Operation, region: Region, element_types: Sequence[Attribute]
+) -> None:
+    init = op.properties.get("init")
+    if init is None or len(cast("ArrayAttr[Attribute]", init)) != len(element_types):
+        raise VerifyException("a combine region needs one init value for each result")
+    if list(region.block.arg_types) != [*element_types, *element_types]:
+        raise VerifyException("the combine region takes the accumulators, then the values")
+    last = region.block.last_op
+    ends = last is not None and last.name in ("te.yield", "loop.yield")
+    if last is None or not ends or list(last.operand_types) != list(element_types):
+        raise VerifyException("the combine region yields one new accumulator for each result")
+
+
+def enclosing_axes(op: Operation) -> tuple[AxisAttr, ...]:
+    """The axes of the nearest op around `op` that has an index space.
+
+    Raises: VerifyException: there is none.
+    """
+    parent = op.parent_op()
+    while parent is not None:
+        if "axes" in parent.properties:
+            return index_space(parent)
+        parent = parent.parent_op()
+    raise VerifyException(f"{op.name} stands outside any index space")
