@@ -105,14 +105,21 @@ class _Decoder:
         )
 
     def _join_divisions(self) -> None:
-        """`x floordiv a` and `x mod a` give x; so do `(x mod b) floordiv a` and `x mod a`."""
+        """`x floordiv a` and `x mod a` give x; so do `(x mod b) floordiv a` and `x mod a`.
+
+        With x = `y floordiv c` the quotient is written `y floordiv (c * a)`.
+        """
         divisions = [a for a in self.atoms if isinstance(a, AffineBinaryOpExpr)]
         for quotient in divisions:
             if quotient.kind is not AffineBinaryOpKind.FloorDiv:
                 continue
             for rest in divisions:
-                if rest.kind is AffineBinaryOpKind.Mod and rest.rhs == quotient.rhs:
+                if rest.kind is not AffineBinaryOpKind.Mod:
+                    continue
+                if rest.rhs == quotient.rhs:
                     self._learn_joined(quotient, rest)
+                elif _divides_further(quotient, rest):
+                    self._learn(rest.lhs)
 
     def _learn_joined(self, quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> None:
         whole = quotient.lhs
@@ -121,7 +128,25 @@ class _Decoder:
             inner, outer = quotient.rhs, whole.rhs
             if isinstance(inner, AffineConstantExpr) and isinstance(outer, AffineConstantExpr):
                 same = same or (whole.lhs == rest.lhs and outer.value % inner.value == 0)
-        if same and whole not in self.known:
-            self.known.append(whole)
-            if isinstance(whole, AffineBinaryOpExpr | AffineDimExpr):
-                self.atoms |= {whole} if len(linear_terms(whole)) == 1 else set()
+        if same:
+            self._learn(whole)
+
+    def _learn(self, expr: AffineExpr) -> None:
+        """One more expression whose value is known."""
+        if expr in self.known:
+            return
+        self.known.append(expr)
+        if isinstance(expr, AffineBinaryOpExpr | AffineDimExpr):
+            self.atoms |= {expr} if len(linear_terms(expr)) == 1 else set()
+
+
+def _divides_further(quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> bool:
+    """Whether the two are `y floordiv (c * a)` and `(y floordiv c) mod a`."""
+    inner = rest.lhs
+    if not isinstance(inner, AffineBinaryOpExpr) or inner.kind is not AffineBinaryOpKind.FloorDiv:
+        return False
+    divisors = (quotient.rhs, inner.rhs, rest.rhs)
+    if inner.lhs != quotient.lhs or not all(isinstance(d, AffineConstantExpr) for d in divisors):
+        return False
+    whole, first, second = (d.value for d in divisors if isinstance(d, AffineConstantExpr))
+    return whole == first * second

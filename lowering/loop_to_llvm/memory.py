@@ -176,7 +176,7 @@ class Memory:
             base = simplify(expr - LANE, self.indices.known())
             pointer = self.address(access, base, self.opaque(op, position.lane(0)))
             return self.vector_load(pointer, scalar, position.width, mask, fill, access.bytes)
-        if stride == 0 and not mask.startswith("<"):
+        if stride == 0 and (mask == "true" or self.is_scalar_mask(mask)):
             opaque = self.opaque(op, position.lane(0))
             value = self.scalar_load(access, expr, opaque, scalar, mask, fill)
             return splat(self.writer, value, scalar, position.width)

@@ -28,6 +28,16 @@ def test_structure_proves_what_is_too_large_to_enumerate(layout: AffineMap) -> N
     assert is_injective(layout.results, box(768, 3072)) is True
 
 
+def test_three_fused_loops_are_told_apart() -> None:
+    """As `fuse` of n, c.o and h leaves them: n = f floordiv 224, c.o = (f floordiv 112) mod 2."""
+    fused = dim(0)
+    exprs = [fused // 224, (fused // 112) % 2 * 16 + dim(1), fused % 112, dim(2)]
+    extents = box(2 * 224, 16, 112)
+    assert 448 * 16 * 112 > ENUMERATION_LIMIT
+    assert is_injective(exprs, extents) is True
+    assert is_injective([fused // 448, *exprs[1:]], extents) is None
+
+
 def test_a_large_collision_stays_open() -> None:
     layout = AffineMap.from_callable(lambda i, j: (j // 48, i, j % 16))
     assert is_injective(layout.results, box(768, 3072)) is None
