@@ -32,7 +32,7 @@ def emit_graph(module: ModuleOp, options: Options, timings: Timings) -> str:
 def emit_te(module: ModuleOp, options: Options, timings: Timings) -> str:
     """Main and the te.kernels that it calls."""
     emit_graph(module, options, timings)
-    lower_to_te(module, timings)
+    lower_to_te(module, options, timings)
     return _text(module)
 
 
@@ -79,7 +79,7 @@ def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:
     inputs = input_specs(module)
     run_passes(GRAPH, module, timings)
     outputs = output_specs(module)
-    lower_to_te(module, timings)
+    lower_to_te(module, options, timings)
     with KernelCompiler(options, timings, make_objects=False) as compiler:
         compiler.add_all(module)
     kernels = compiler.kernels

@@ -32,8 +32,8 @@ GRAPH: tuple[str, ...] = (
     "dce",
 )
 """Graph to graph, before anything is decided about kernels."""
-FUSE: tuple[str, ...] = ("fuse",)
-"""Operators to kernels."""
+FUSE: tuple[str, ...] = ("fuse", "assign-layouts")
+"""Operators to kernels, and how the tensors between them lie in memory."""
 TE: tuple[str, ...] = ("convert-graph-to-te",)
 """graph.kernel to te.kernel and a call."""
 TO_NEST: tuple[str, ...] = ("convert-te-to-loop",)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from ..dialects.graph.base import KernelOp
 from ..lowering.llvm_to_object import compile as to_object
@@ -49,11 +49,12 @@ class Compiled:
     timings: Timings
 
 
-def lower_to_te(module: ModuleOp, timings: Timings) -> dict[str, list[str]]:
+def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[str, list[str]]:
     """Fuse and lower an optimised graph, in place: main then holds calls of te.kernels.
 
     Returns: the operators of each kernel, by its symbol.
     """
+    module.attributes["nnc.target"] = StringAttr(options.target.name)
     run_passes(FUSE, module, timings)
     operators = {
         op.sym_name.data: [inner.name.removeprefix("graph.") for inner in op.body.block.ops]
@@ -78,7 +79,7 @@ def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Comp
             return Compiled(executable, compiler.kernels, {}, module, timings)
         run_passes(GRAPH, module, timings)
         outputs = output_specs(module)
-        operators = lower_to_te(module, timings)
+        operators = lower_to_te(module, options, timings)
         verify(module, timings)
         compiler.add_all(module)
         with timings.stage("plan"):

@@ -55,6 +55,16 @@ def is_injective(exprs: Sequence[AffineExpr], extents: Sequence[Range]) -> bool 
     return True
 
 
+def follows(position: int, exprs: Sequence[AffineExpr], extents: Sequence[Range]) -> bool:
+    """Whether the values of `exprs` tell dimension `position`, as far as their structure shows.
+
+    >>> from .affine import dim
+    >>> follows(0, [dim(0) * 8 + dim(1), dim(2) // 2], [(0, 4), (0, 8), (0, 4)])
+    True
+    """
+    return position in _Decoder(exprs, extents).decoded()
+
+
 def _evaluates(node: AffineExpr) -> bool:
     return isinstance(node, AffineBinaryOpExpr | AffineConstantExpr | AffineDimExpr)
 
@@ -71,6 +81,10 @@ class _Decoder:
 
     def decodes(self) -> bool:
         """Whether every dimension follows."""
+        return self.decoded() >= set(range(self.num_dims))
+
+    def decoded(self) -> set[int]:
+        """The dimensions that follow."""
         changed = True
         while changed:
             before = len(self.atoms), len(self.known)
@@ -78,8 +92,7 @@ class _Decoder:
                 self._decode(expr)
             self._join_divisions()
             changed = before != (len(self.atoms), len(self.known))
-        dims = {atom.position for atom in self.atoms if isinstance(atom, AffineDimExpr)}
-        return dims | self.fixed >= set(range(self.num_dims))
+        return self.fixed | {a.position for a in self.atoms if isinstance(a, AffineDimExpr)}
 
     def _decode(self, expr: AffineExpr) -> None:
         """Mixed radix: each factor exceeds what all smaller terms together can reach."""

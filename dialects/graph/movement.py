@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, StringAttr
-from xdsl.ir import Attribute
+from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, IntegerAttr, StringAttr
+from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     irdl_op_definition,
     operand_def,
@@ -267,6 +267,31 @@ class TransposeOp(GraphOp):
 
 
 @irdl_op_definition
+class RelayoutOp(ElementOp):
+    """The same tensor in the memory layout that its result type names; no element changes.
+
+    %b = graph.relayout(%x) : tensor<1x64x8x8xf32, #graph.enc<dims = [1, 64, 8, 8], layout = ...>>
+
+    `assign-layouts` puts it where an operator with a layout meets one without.
+    """
+
+    name = "graph.relayout"
+
+    x = operand_def()
+    res = result_def()
+
+    def infer(self) -> Sequence[Attribute]:
+        return [expect("x", self.x).type]
+
+    @staticmethod
+    def to(value: SSAValue, layout: AffineMapAttr | None) -> RelayoutOp:
+        """`value` in `layout`; `None` is row major."""
+        found = info(value)
+        type_ = tensor_type(found.dims, found.element, layout)
+        return RelayoutOp(operands=[value], result_types=[type_])
+
+
+@irdl_op_definition
 class ExpandOp(ElementOp):
     """Broadcast of the data and `shape` (an operand of i64): either may be the larger."""
 
@@ -361,6 +386,7 @@ OPS = [
     DepthToSpaceOp,
     ExpandOp,
     FlattenOp,
+    RelayoutOp,
     ReshapeOp,
     SpaceToDepthOp,
     SqueezeOp,

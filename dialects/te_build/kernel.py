@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     UNKNOWN_LOC,
+    AffineMapAttr,
     ArrayAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
@@ -23,6 +24,8 @@ from xdsl.irdl import IRDLOperation
 from ...core.affine import dim
 from ...core.irtypes import strings, tensor_element, tensor_shape
 from .. import te
+from ..graph.types import layout as layout_of
+from ..graph.types import tensor_type
 from ..index_space import PARALLEL, REDUCE, AxisAttr
 from .ops import Number, literal, plain
 from .scalar import Body, Index, Scalar, Value
@@ -65,6 +68,8 @@ class KernelBuilder:
         self._target = self._block
         self._names: dict[str, int] = {}
         self._bodies: list[Body] = []
+        self.layouts: dict[tuple[int, ...], AffineMapAttr] = {}
+        """The layout of computes that have one of these shapes."""
         self.args: list[Tensor] = []
         for value, (arg_name, type_) in zip(self._block.args, args.items(), strict=True):
             value.name_hint = arg_name
@@ -98,15 +103,28 @@ class KernelBuilder:
         """A constant tensor with one value; it costs no memory."""
         return Splat(self, shape, dtype, value)
 
-    def compute(self, name: str, axes: Extents, function: Of[Index, BodyResult]) -> Tensor:
+    def compute(
+        self,
+        name: str,
+        axes: Extents,
+        function: Of[Index, BodyResult],
+        layout: AffineMapAttr | None = None,
+    ) -> Tensor:
         """A `te.compute` with one result: `function` takes the parallel axes in order."""
-        (result,) = self.computes(name, axes, function)
+        (result,) = self.computes(name, axes, function, layout)
         return result
 
     def computes(
-        self, name: str, axes: Extents, function: Of[Index, BodyResult]
+        self,
+        name: str,
+        axes: Extents,
+        function: Of[Index, BodyResult],
+        layout: AffineMapAttr | None = None,
     ) -> tuple[Tensor, ...]:
-        """A `te.compute` with as many results as `function` returns scalars."""
+        """A `te.compute` with as many results as `function` returns scalars.
+
+        They live in memory in `layout`, by default in that of their shape.
+        """
         block = Block()
         body = Body(self, block, list(axes.items()))
         self._bodies.append(body)
@@ -114,10 +132,16 @@ class KernelBuilder:
         self._bodies.pop()
         reduction = _as_reduction(out)
         body.finish(reduction.values)
-        return self._finish_compute(self.fresh(name), body, len(axes), reduction)
+        layout = layout or self.layouts.get(tuple(axes.values()))
+        return self._finish_compute(self.fresh(name), body, len(axes), reduction, layout)
 
     def _finish_compute(
-        self, name: str, body: Body, num_parallel: int, reduction: Reduction
+        self,
+        name: str,
+        body: Body,
+        num_parallel: int,
+        reduction: Reduction,
+        layout: AffineMapAttr | None,
     ) -> tuple[Tensor, ...]:
         shape = tuple(extent for _, extent in body.axes[:num_parallel])
         attrs = [
@@ -132,7 +156,7 @@ class KernelBuilder:
         regions = [Region(body.block)]
         if reduction.combine is not None:
             regions.append(reduction.combine)
-        types = [_tensor(value.value.type, shape) for value in reduction.values]
+        types = [_tensor(value.value.type, shape, layout) for value in reduction.values]
         op = te.ComputeOp.create(
             result_types=types, properties=properties, regions=regions, location=self.location
         )
@@ -275,8 +299,8 @@ def _as_reduction(out: BodyResult) -> Reduction:
 
 
 def te_type(type_: Attribute) -> TensorType[Any]:
-    """The te type of a graph tensor type: signless, without names of dims."""
-    return _tensor(plain(tensor_element(type_)), tensor_shape(type_))
+    """The te type of a graph tensor type: signless, without names of dims; its layout stays."""
+    return _tensor(plain(tensor_element(type_)), tensor_shape(type_), layout_of(type_))
 
 
 # Attributes cost more than the ops that hold them, and kernels share most of theirs.
@@ -286,8 +310,10 @@ def _axis(name: str, kind: str, extent: int) -> AxisAttr:
 
 
 @lru_cache(maxsize=4096)
-def _tensor(element: Attribute, shape: tuple[int, ...]) -> TensorType[Any]:
-    return TensorType(element, shape)
+def _tensor(
+    element: Attribute, shape: tuple[int, ...], layout: AffineMapAttr | None = None
+) -> TensorType[Any]:
+    return cast("TensorType[Any]", tensor_type(shape, element, layout))
 
 
 _LETTERS = "ijklmnopqrstuvw"

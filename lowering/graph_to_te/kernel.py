@@ -12,6 +12,7 @@ from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
+from ...dialects.graph.types import layout
 from ...dialects.te_build import KernelBuilder, Tensor
 from .registry import has_static_shapes, lowering_of, why_host
 from .site import Site, origin, splat_of
@@ -62,6 +63,9 @@ def _lower(
     const = [names[value] for value in outer if isinstance(origin(value).owner, ConstantOp)]
     k = KernelBuilder(name, {names[value]: value.type for value in outer}, const)
     k.location = root.location
+    for value in yielded:
+        if (form := layout(value.type)) is not None:
+            k.layouts[tensor_shape(value.type)] = form
     tensors: dict[SSAValue, Tensor] = dict(zip(outer, k.args, strict=True))
     for value in tensors:
         tensors[value] = splat_of(k, value) or tensors[value]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...dialects.graph.base import GraphOp
-from ...dialects.graph.movement import BlockOp, ExpandOp, TransposeOp
+from ...dialects.graph.movement import BlockOp, ExpandOp, RelayoutOp, TransposeOp
 from ...dialects.te_build import Index, Scalar, Tensor
 from .reduce import names_of
 from .site import Lowering, Site
@@ -104,6 +104,11 @@ def lower_transpose(op: TransposeOp, at: Site) -> Sequence[Tensor]:
     return [moved(at, data, place, axes)]
 
 
+def lower_relayout(op: RelayoutOp, at: Site) -> Sequence[Tensor]:
+    """A copy; where it goes in memory is the result's type."""
+    return [moved(at, at[op.x], list)]
+
+
 def lower_expand(op: ExpandOp, at: Site) -> Sequence[Tensor]:
     """Broadcast by reading index 0 of dimensions of 1."""
     data = at[op.data]
@@ -149,6 +154,7 @@ LOWERINGS: dict[str, Lowering] = {
     "graph.squeeze": lower_reshape,
     "graph.unsqueeze": lower_reshape,
     "graph.transpose": lower_transpose,
+    "graph.relayout": lower_relayout,
     "graph.expand": lower_expand,
     "graph.depth_to_space": lower_depth_to_space,
     "graph.space_to_depth": lower_space_to_depth,

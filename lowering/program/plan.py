@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -46,6 +45,7 @@ from ...runtime.program import (
     Use,
 )
 from ..llvm_to_object import merge_modules
+from ..te_to_loop.views import buffer_of
 from .entry import emit_entry
 from .launch import KernelCode, Launch, Place
 from .memory import Lifetime, align, plan_arena
@@ -105,10 +105,9 @@ class ProgramPlan:
 
 
 def value_bytes(type_: Attribute) -> int:
-    """Bytes of a tensor or of a buffer, its padding included."""
-    if isinstance(type_, BufferType):
-        return type_.num_elements * numpy_dtype(type_.element_type).itemsize
-    return prod(tensor_shape(type_)) * numpy_dtype(tensor_element(type_)).itemsize
+    """Bytes of a tensor or of a buffer, the padding of its layout included."""
+    buffer = type_ if isinstance(type_, BufferType) else buffer_of(type_)
+    return buffer.num_elements * numpy_dtype(buffer.element_type).itemsize
 
 
 def plan_program(
@@ -220,7 +219,7 @@ class _Planner:
 
     def _new(self, value: SSAValue) -> Storage:
         shape, dtype = tensor_shape(value.type), numpy_dtype(tensor_element(value.type))
-        size = prod(shape) * dtype.itemsize if -1 not in shape else 0
+        size = value_bytes(value.type) if -1 not in shape else 0
         return Storage(size, shape, dtype, first=self.position, last=self.position)
 
     def _slot(self, storage: Storage) -> int:

@@ -27,6 +27,13 @@ def flatten(op: ops.FlattenOp, data: Array) -> Array:
     return data.reshape(prod(data.shape[:axis]), prod(data.shape[axis:]))
 
 
+@meaning("graph.relayout")
+def relayout(op: ops.RelayoutOp, x: Array) -> Array:
+    """Memory is no part of a meaning."""
+    del op
+    return x
+
+
 @meaning("graph.squeeze")
 def squeeze(op: ops.SqueezeOp, data: Array, axes: Array | None) -> Array:
     """All extents of 1, or those named."""

@@ -8,6 +8,7 @@ from ...dialects.sched import ScheduleOp
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel
+from .blocked import is_blocked, schedule_blocked
 from .contraction import schedule_contraction
 from .elementwise import schedule_elementwise
 from .reduction import schedule_reduction
@@ -29,6 +30,9 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
         if compute.symbol in done or not _is_canonical(schedule, compute):
             continue
         epilogue = epilogue_of(facts, compute)
+        if is_blocked(compute) and schedule_blocked(schedule, facts, compute, epilogue, target):
+            done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}
+            continue
         is_product = compute.product() is not None and compute.points > 64
         if is_product and schedule_contraction(schedule, facts, compute, epilogue, target):
             done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from xdsl.dialects.builtin import AffineMapAttr
 from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
@@ -47,13 +48,15 @@ def shrink(buffer: SSAValue, box: Sequence[Interval], loop: ForOp) -> SSAValue:
     """Move the buffer into `loop`, holding only `box`; accesses become relative to its start.
 
     Every access must be inside `loop`. A global buffer becomes scratch: it is one iteration's own.
+    A layout stays: it tells the places of the part apart, as those of the whole.
     """
     alloc = buffer.owner
     assert isinstance(alloc, AllocOp)
     old = buffer_type(buffer)
     space = "scratch" if old.space.data == "global" else old.space.data
     extents = [interval.extent for interval in box]
-    new = AllocOp(BufferType.get(extents, old.element_type, space))
+    layout = old.layout.data if isinstance(old.layout, AffineMapAttr) else None
+    new = AllocOp(BufferType.get(extents, old.element_type, space, layout))
     new.location = alloc.location
     new.res.name_hint = buffer.name_hint
     block = loop.body.block

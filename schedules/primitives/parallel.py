@@ -12,7 +12,7 @@ from .hull import Fixed, Interval
 from .localize import places_of
 from .lookup import buffer_name, find_loop, stmts_in
 from .mark import is_private, mark
-from .space import PARALLEL, REDUCE, is_disjoint, loops_around, reads_in, role
+from .space import PARALLEL, REDUCE, is_disjoint, loops_around, reads_in, role, tells
 
 
 def parallel(kernel: KernelOp, loop: str) -> None:
@@ -59,7 +59,7 @@ def _require_parallel(kernel: KernelOp, stmt: StmtOp, loop: ForOp) -> None:
         and len(places) == sum(not axis.is_reduce for axis in stmt.axes)
         for i in shared
     )
-    if not covered or not is_disjoint(stmt, moving):
+    if not covered or not (is_disjoint(stmt, moving) or tells(stmt, loop, moving)):
         raise ScheduleError(
             f"parallel: iterations of '{name}' may write the same place of "
             f"'{buffer_name(kernel, stmt.outs[shared[0]])}'",

@@ -8,7 +8,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import Range, Ranges, bounds, dim, substitute, sym, used
-from ...core.injective import is_injective
+from ...core.injective import follows, is_injective
 from ...dialects.loop import ForOp, ReadOp, StmtOp
 
 PARALLEL = "parallel"
@@ -108,14 +108,28 @@ def accumulates_once(stmt: StmtOp, order: Sequence[ForOp]) -> bool:
 
 def is_disjoint(stmt: StmtOp, loops: Sequence[ForOp]) -> bool:
     """Whether iterations of these loops meet different points, all other loops standing still."""
+    return is_injective(_places(stmt, loops), [loop_range(loop) for loop in loops]) is True
+
+
+def tells(stmt: StmtOp, loop: ForOp, loops: Sequence[ForOp]) -> bool:
+    """Whether the point that a statement is at tells the iteration of `loop`, one of `loops`.
+
+    Iterations of the others may overlap; loops that are not named stand still.
+    """
+    ranges = [loop_range(each) for each in loops]
+    position = next(i for i, each in enumerate(loops) if each is loop)
+    return follows(position, _places(stmt, loops), ranges)
+
+
+def _places(stmt: StmtOp, loops: Sequence[ForOp]) -> list[AffineExpr]:
+    """The parallel axes of a statement over loops as dimensions; other ivs are symbols."""
     variables = [loop.variable for loop in loops]
     mapping: list[AffineExpr] = []
     for position, iv in enumerate(stmt.ivs):
         at = next((i for i, v in enumerate(variables) if v is iv), None)
         mapping.append(sym(position) if at is None else dim(at))
-    exprs = [
+    return [
         substitute(expr, mapping)
         for axis, expr in zip(stmt.axes, stmt.bind.data.results, strict=True)
         if not axis.is_reduce
     ]
-    return is_injective(exprs, [loop_range(loop) for loop in loops]) is True

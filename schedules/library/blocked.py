@@ -1,0 +1,333 @@
+"""Kernels on blocked channels: a vector of channels on the lanes, pixels of a row in registers.
+
+    x: [n, c floordiv 16, h, w, c mod 16]
+
+One shape of nest serves them all. Around the tile run images, blocks of channels and rows of
+pixels; inside are the summed loops; the tile itself has T neighbouring pixels by V vectors:
+
+    for n, c.o, h, w.o:                 shared by the threads
+      for ic.o, kh, kw, ic.i:           what is summed; windows over the edge are cut short
+        T pixels (unroll) x V*16 channels (vectorize)
+
+A convolution multiplies one broadcast of x by V vectors of packed weights, T*V times; a depthwise
+one, pooling and elementwise chains have vectors of x themselves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from xdsl.ir.affine import AffineExpr, AffineMap
+
+from ...core.affine import Ranges, dim, simplify, substitute, used
+from ...dialects.loop import BufferType, ReadOp, buffer_type
+from ...targets import Target
+from ..replay import Schedule
+from .analysis import Compute, Kernel, element_offset, stride
+from .elementwise import share
+
+MAX_ROWS = 14
+"""Pixels of a tile whose vectors are all of x: more do not load fewer."""
+ELEMENTWISE_ROWS = 4
+ENOUGH_SHARES = 8
+"""Iterations that threads share out well enough."""
+
+
+@dataclass(frozen=True)
+class BlockedTile:
+    """`rows` pixels of axis `row` (a position; `None`: one) by `width` channels of axis `lane`."""
+
+    lane: int
+    width: int
+    row: int | None
+    rows: int
+
+
+def is_blocked(compute: Compute) -> bool:
+    """Whether a compute reads or writes blocks."""
+    buffers = [*compute.stmt.outs, *(read.source for read in compute.reads)]
+    return any(block_of(buffer_type(buffer)) is not None for buffer in buffers)
+
+
+def block_of(type_: BufferType) -> tuple[int, int] | None:
+    """(dimension, block) where the innermost memory is a block of one dimension."""
+    last = type_.layout_map.results[-1] if type_.layout_map.results else None
+    if last is None or type_.layout.name == "none":
+        return None
+    for position, extent in enumerate(type_.extents):
+        size = next((r for r in type_.physical_shape[-1:]), 0)
+        if last == dim(position) % size and extent:
+            return position, size
+    return None
+
+
+def vector_stride(
+    type_: BufferType, exprs: tuple[AffineExpr, ...], compute: Compute, axis: int, width: int
+) -> int | None:
+    """Elements between neighbours along an axis inside aligned groups of `width` points.
+
+    `None` where that is no constant: within a block of channels it is 1.
+    """
+    count = len(compute.axes)
+    dims: list[AffineExpr] = [dim(i) for i in range(count)]
+    dims[axis] = dim(axis) * width + dim(count)
+    size = compute.axes[axis].size
+    ranges = [(0, a.size) for a in compute.axes]
+    ranges[axis] = (0, -(-size // width))
+    offset = element_offset(type_, exprs, compute.axes)
+    split = simplify(substitute(offset, dims), Ranges((*ranges, (0, width))))
+    return stride(split, count)
+
+
+def _read_stride(compute: Compute, read: ReadOp, axis: int, width: int) -> int | None:
+    if read.symbols and any(axis in used(e)[0] for e in read.map.data.results):
+        return None
+    return vector_stride(
+        buffer_type(read.source), read.map.data.results, compute, axis, width
+    )
+
+
+def lane_axis(compute: Compute, lanes: int) -> int | None:
+    """The axis of the result that is contiguous in memory, vector by vector."""
+    type_ = buffer_type(compute.stmt.outs[0])
+    map_ = compute.stmt.out_maps.data[0].data.results
+    for position, axis in enumerate(compute.parallel):
+        if axis.size > 1 and vector_stride(type_, map_, compute, position, lanes) == 1:
+            return position
+    return None
+
+
+def schedule_blocked(
+    schedule: Schedule,
+    facts: Kernel,
+    compute: Compute,
+    epilogue: Compute | None,
+    target: Target,
+) -> bool:
+    """Schedule a compute with blocked operands; False if its accesses do not allow it."""
+    if any(axis.size == 0 for axis in compute.axes):
+        return False
+    tile = choose_tile(facts, compute, target)
+    if tile is None:
+        return False
+    pack_weights(schedule, facts, compute, tile, target)
+    outer = epilogue or compute
+    whole, inside = _tile_loops(schedule, outer, tile)
+    reduced = _reduce_loops(schedule, compute)
+    if epilogue is None:
+        schedule.reorder(*whole, *reduced, *inside)
+    else:
+        _attach(schedule, compute, whole, inside, tile, reduced)
+    _mark(schedule, inside, tile)
+    overlaps = _row_tail(outer, tile) == "shift"
+    share(schedule, whole[:-1] if overlaps else whole, compute.points)
+    return True
+
+
+def _row_tail(outer: Compute, tile: BlockedTile) -> str | None:
+    """What becomes of pixels that fill no tile: the last tile moves back over its neighbour.
+
+    Threads cannot share overlapping tiles; where there is nothing else to share they are masked.
+    """
+    if tile.row is None or outer.parallel[tile.row].size % tile.rows == 0:
+        return None
+    sizes = [axis.size for axis in outer.parallel]
+    sizes[tile.lane] = -(-sizes[tile.lane] // tile.width)
+    return "shift" if prod(sizes[: tile.row]) >= ENOUGH_SHARES else None
+
+
+def _tile_loops(
+    schedule: Schedule, outer: Compute, tile: BlockedTile
+) -> tuple[list[str], list[str]]:
+    """Loops around the tile in order of memory, and the tile's own: pixels, then channels."""
+    whole: list[str] = []
+    row_part: list[str] = []
+    lane_part = ""
+    for position, axis in enumerate(outer.parallel):
+        name, size = outer.loop(axis), axis.size
+        factor = {tile.lane: tile.width, tile.row: tile.rows}.get(position)
+        if factor is None or factor == 1:
+            whole.append(name)
+            continue
+        part = name
+        if factor < size:
+            tail = _row_tail(outer, tile) if position == tile.row else None
+            out, part = schedule.split(name, factor, tail)
+            whole.append(out)
+        if position == tile.lane:
+            lane_part = part
+        else:
+            row_part = [part]
+    return whole, [*row_part, lane_part]
+
+
+def _reduce_loops(schedule: Schedule, compute: Compute) -> list[str]:
+    """The summed loops: blocks of input channels, window, channels of a block."""
+    loops = [compute.loop(axis) for axis in compute.reduce]
+    first = len(compute.parallel)
+    for read in compute.reads:
+        found = block_of(buffer_type(read.source))
+        if found is None:
+            continue
+        place, block = found
+        expr = read.map.data.results[place]
+        for number, axis in enumerate(compute.reduce):
+            if first + number in used(expr)[0]:
+                if axis.size <= block:
+                    rest = [loop for loop in loops if loop != loops[number]]
+                    return [*rest, loops[number]]
+                outer, inner = schedule.split(loops[number], block)
+                rest = [loop for loop in loops if loop != loops[number]]
+                return [outer, *rest, inner]
+    return loops
+
+
+def _attach(
+    schedule: Schedule,
+    compute: Compute,
+    whole: list[str],
+    inside: list[str],
+    tile: BlockedTile,
+    reduced: list[str],
+) -> None:
+    """Compute what one tile of the epilogue reads just before it, in registers."""
+    schedule.reorder(*whole, *inside)
+    own = [compute.loop(axis) for axis in compute.parallel]
+    tiled = [own[p] for p in (tile.row, tile.lane) if p is not None]
+    rest = [name for name in own if name not in tiled]
+    if whole:
+        schedule.compute_at(compute.symbol, whole[-1])
+        schedule.set_scope(compute.symbol, "register")
+    schedule.reorder(*rest, *reduced, *tiled)
+    _mark(schedule, tiled, tile)
+
+
+def _mark(schedule: Schedule, loops: list[str], tile: BlockedTile) -> None:
+    if len(loops) > 1 and tile.rows > 1:
+        schedule.unroll(loops[0])
+    schedule.vectorize(loops[-1])
+
+
+def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile | None:
+    """The axes and extents of the register tile."""
+    lanes = target.lanes
+    lane = lane_axis(compute, lanes)
+    if lane is None:
+        return None
+    broadcast: list[ReadOp] = []
+    for read in compute.reads:
+        along = _read_stride(compute, read, lane, lanes)
+        if along == 0:
+            broadcast.append(read)
+        elif along != 1 and not _is_weight(facts, compute, read):
+            return None
+    rows = [p for p, a in enumerate(compute.parallel) if p > lane and a.size > 1]
+    row = rows[-1] if rows else None
+    size = compute.parallel[row].size if row is not None else 1
+    length = compute.parallel[lane].size
+    if compute.product() is not None and broadcast:
+        width, count = _outer_product(compute, facts, lane, length, size, target)
+    elif compute.reduce:
+        width = lanes * (1 if row is not None else min(4, -(-length // lanes)))
+        count = balanced(size, MAX_ROWS)
+    else:
+        width, count = lanes, balanced(size, ELEMENTWISE_ROWS)
+    return BlockedTile(lane, width, row, count)
+
+
+def balanced(size: int, limit: int) -> int:
+    """The extent of tiles, at most `limit`, that are as few as can be and alike."""
+    return -(-size // -(-size // limit))
+
+
+def _outer_product(
+    compute: Compute, facts: Kernel, lane: int, length: int, height: int, target: Target
+) -> tuple[int, int]:
+    """Channels and pixels of a tile whose pixels are broadcast against vectors of weights."""
+    best: tuple[float, int, int] = (0.0, target.lanes, 1)
+    for vectors in (1, 2, 3, 4):
+        width = vectors * target.lanes
+        if vectors > 1 and width - target.lanes >= length:
+            break
+        if not _broadcasts(compute, facts, lane, width):
+            continue
+        rows = balanced(height, max(1, (target.registers - 1 - vectors) // vectors))
+        filled = length / (-(-length // width) * width)
+        filled *= height / (-(-height // rows) * rows)
+        per_load = min(rows * vectors / (rows + vectors), 1.5)
+        busy = min(1.0, rows * vectors / (target.fma_latency * target.fma_per_cycle))
+        score = filled * per_load * busy
+        if score > best[0] + 1e-9:
+            best = (score, width, rows)
+    return best[1], best[2]
+
+
+def _broadcasts(compute: Compute, facts: Kernel, lane: int, width: int) -> bool:
+    """Whether a factor is the same for `width` channels (they may lie in groups)."""
+    return any(
+        _read_stride(compute, read, lane, width) == 0
+        for read in compute.reads
+        if not facts.is_const(read.source)
+    )
+
+
+def _is_weight(facts: Kernel, compute: Compute, read: ReadOp) -> bool:
+    """Whether a read is of a constant that can be laid out as the tile wants it."""
+    plain = {dim(i) for i in range(read.map.data.num_dims)}
+    exprs = [e for e in read.map.data.results if used(e)[0]]
+    return (
+        facts.is_const(read.source)
+        and block_of(buffer_type(read.source)) is None
+        and read.fill is None
+        and not read.symbols
+        and all(e in plain for e in exprs)
+        and sum(r.source is read.source for c in facts.computes for r in c.reads) == 1
+    )
+
+
+def pack_weights(
+    schedule: Schedule, facts: Kernel, compute: Compute, tile: BlockedTile, target: Target
+) -> None:
+    """Lay constant factors out in the order in which the tile reads them."""
+    for read in compute.reads:
+        if not _is_weight(facts, compute, read):
+            continue
+        results = read.map.data.results
+        at = {next(iter(used(e)[0])): i for i, e in enumerate(results) if used(e)[0]}
+        if tile.lane in at and len(at) > 1:
+            layout = _packed(compute, results, at, tile)
+            schedule.pack(facts.name(read.source), layout)
+
+
+def _packed(
+    compute: Compute, results: tuple[AffineExpr, ...], at: dict[int, int], tile: BlockedTile
+) -> AffineMap:
+    """Blocks of output channels, blocks of input channels, window, then what the tile reads."""
+    lane = at[tile.lane]
+    summed = _blocked_reduce_axis(compute)
+    inner: list[AffineExpr] = [dim(lane) % tile.width]
+    outer: list[AffineExpr] = [dim(i) for i, e in enumerate(results) if not used(e)[0]]
+    outer.append(dim(lane) // tile.width)
+    if summed is not None and summed[0] in at:
+        place, block = at[summed[0]], summed[1]
+        if compute.axes[summed[0]].size > block:
+            outer.append(dim(place) // block)
+            inner = [dim(place) % block, *inner]
+        else:
+            inner = [dim(place), *inner]
+    done = {lane, at.get(summed[0]) if summed else None}
+    rest = [dim(i) for a, i in sorted(at.items()) if i not in done]
+    return AffineMap(len(results), 0, (*outer, *rest, *inner))
+
+
+def _blocked_reduce_axis(compute: Compute) -> tuple[int, int] | None:
+    """(axis, block) of the summed axis that runs through blocks of an operand."""
+    for read in compute.reads:
+        found = block_of(buffer_type(read.source))
+        if found is None:
+            continue
+        for position in used(read.map.data.results[found[0]])[0]:
+            if compute.axes[position].is_reduce:
+                return position, found[1]
+    return None
