@@ -32,6 +32,8 @@ GRAPH: tuple[str, ...] = (
     "dce",
 )
 """Graph to graph, before anything is decided about kernels."""
+FAST: tuple[str, ...] = ("winograd",)
+"""Other algorithms for the same sums, not under strict numerics."""
 FUSE: tuple[str, ...] = ("fuse", "assign-layouts")
 """Operators to kernels, and how the tensors between them lie in memory."""
 TE: tuple[str, ...] = ("convert-graph-to-te",)

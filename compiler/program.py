@@ -26,7 +26,7 @@ from ..targets import resolve
 from .host import host_function
 from .kernels import KernelCompiler, Kernels
 from .options import Options
-from .pipelines import FUSE, GRAPH, TE, run_passes, verify
+from .pipelines import FAST, FUSE, GRAPH, TE, run_passes, verify
 from .signature import input_specs, output_specs
 from .timing import Timings, without_collector
 
@@ -55,6 +55,8 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
     Returns: the operators of each kernel, by its symbol.
     """
     module.attributes["nnc.target"] = StringAttr(options.target.name)
+    if options.numerics == "fast":
+        run_passes(FAST, module, timings)
     run_passes(FUSE, module, timings)
     operators = {
         op.sym_name.data: [inner.name.removeprefix("graph.") for inner in op.body.block.ops]

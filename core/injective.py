@@ -96,20 +96,21 @@ class _Decoder:
 
     def _decode(self, expr: AffineExpr) -> None:
         """Mixed radix: each factor exceeds what all smaller terms together can reach."""
-        terms: list[tuple[int, int, AffineExpr]] = []
+        terms: list[tuple[int, AffineExpr]] = []
         for atom, factor in linear_terms(expr).items():
-            if atom is None or atom in self.atoms or self._is_constant(atom):
-                continue
-            interval = bounds(atom, self.ranges)
-            if interval is None:
-                return
-            terms.append((abs(factor), interval[1] - interval[0], atom))
+            if atom is not None and atom not in self.atoms and not self._is_constant(atom):
+                terms.append((abs(factor), atom))
+        terms.sort(key=lambda term: term[0])
         reach = 0
-        for factor, size, _ in sorted(terms, key=lambda term: term[0]):
+        for number, (factor, atom) in enumerate(terms):
             if factor <= reach:
                 return
-            reach += factor * (size - 1)
-        self.atoms |= {atom for _, _, atom in terms}
+            if number < len(terms) - 1:  # the largest one may be of any size
+                interval = bounds(atom, self.ranges)
+                if interval is None:
+                    return
+                reach += factor * (interval[1] - interval[0] - 1)
+        self.atoms |= {atom for _, atom in terms}
 
     def _is_constant(self, atom: AffineExpr) -> bool:
         """A symbol, a dimension of one point, or an expression of such."""

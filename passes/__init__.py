@@ -17,5 +17,6 @@ PASSES = lazy(
         "inline-te": "te.inline_te:InlineTePass",
         "recognize": "graph.recognize:RecognizePass",
         "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",
+        "winograd": "graph.winograd:WinogradPass",
     },
 )

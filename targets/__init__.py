@@ -21,8 +21,9 @@ class Target:
     Attributes:
         vector_bits: width of the registers that fp32 arithmetic uses.
         registers: how many of them a kernel may use.
-        l1_bytes, l2_bytes: data caches of one core.
+        l1_bytes, l2_bytes: data caches of one core; l3_bytes: shared by some.
         fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
+        dram_bytes_per_cycle: what one core reads from memory.
     """
 
     name: str
@@ -33,8 +34,10 @@ class Target:
     registers: int
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
+    l3_bytes: int = 32 * 1024 * 1024
     fma_latency: int = 4
     fma_per_cycle: int = 2
+    dram_bytes_per_cycle: float = 6.0
 
     @property
     def lanes(self) -> int:
@@ -96,5 +99,5 @@ def host() -> Target:
     else:
         raise UnsupportedError(f"no target for this machine ({triple})")
     tuned = replace(base, triple=triple, cpu=llvm.get_host_cpu_name(), features=features.flatten())
-    # Zen 1 runs a 256-bit FMA as two halves.
-    return replace(tuned, fma_per_cycle=1) if tuned.cpu == "znver1" else tuned
+    # Zen 1 runs a 256-bit FMA as two halves, Zen 4 a 512-bit one.
+    return replace(tuned, fma_per_cycle=1) if tuned.cpu in ("znver1", "znver4") else tuned

@@ -31,6 +31,7 @@ from . import (
     pool,
     reduce,
     resize,
+    winograd,
 )
 from .base import ConstantOp, GraphOp, KernelOp, WeightAttr, YieldOp
 from .types import EncodingAttr, UnknownType
@@ -79,6 +80,7 @@ FAMILIES = (
     pool,
     reduce,
     resize,
+    winograd,
 )
 
 _BUILTIN: list[type[GraphOp]] = [cls for family in FAMILIES for cls in family.OPS]

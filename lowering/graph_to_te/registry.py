@@ -28,6 +28,7 @@ FAMILIES = (
     "pieces",
     "indexing",
     "resize",
+    "winograd",
 )
 """Files of this folder, each with a table `LOWERINGS` by op name."""
 

@@ -15,7 +15,7 @@ def merge_modules(texts: Iterable[str]) -> str:
     merged: list[str] = []
     for line in lines:
         key = _function(line, "declare ")
-        if key is None and line.startswith(("attributes ", "target ")):
+        if key is None and line.startswith(("attributes ", "target ", "@nnc.zeros")):
             key = line
         if key is not None:
             if key in present:

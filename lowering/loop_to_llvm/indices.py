@@ -32,6 +32,15 @@ Terms = dict[AffineExpr, int]
 """Atoms (loop variables, their quotients and remainders) times factors, without the constant."""
 
 
+@dataclass(frozen=True)
+class Guard:
+    """A scalar condition, and memory to point into where it fails: `size` bytes from `base` on."""
+
+    condition: str
+    base: str
+    size: int
+
+
 @dataclass
 class Indices:
     """Loop variables of a function, by number, and what is computed from them.
@@ -141,25 +150,24 @@ class Indices:
         return name if factor == 1 else self.writer.define_at(scope, f"mul i64 {name}, {factor}")
 
     def pointer(
-        self, base: str, terms: Terms, constant: int, guard: str | None = None, size: int = 0
+        self, base: str, terms: Terms, constant: int, guard: Guard | None = None
     ) -> str:
         """`base` plus a number of bytes; the part of outer loops is added in their scopes.
 
-        Where the scalar condition `guard` is false the result points somewhere into the buffer of
-        `size` bytes. The choice is made in the scope of the condition if that is safe, so that
-        inner loops do not pay for it.
+        Where a guard fails the result points somewhere into its memory. The choice is made in the
+        scope of the condition if that is safe, so that inner loops do not pay for it.
         """
         ordered = self.by_depth(terms)
         late = ordered
         if guard is not None:
-            at = self.conditions[guard]
+            at = self.conditions[guard.condition]
             late = [item for item in ordered if self.depth(item[0]) > at]
-            if not self._stays_inside(late, size):
+            if not self._stays_inside(late, guard.size):
                 late = []
         early = ordered[: len(ordered) - len(late)] if guard is not None else []
         pointer = self._advance(base, base, early, ())
         if guard is not None:
-            pointer = self._choose(guard, pointer, base, constant, early)
+            pointer = self._choose(guard, pointer, constant, early)
             constant = 0
         pointer = self._advance(pointer, pointer, late, ())
         if not constant:
@@ -186,21 +194,21 @@ class Indices:
 
     def _choose(
         self,
-        guard: str,
+        guard: Guard,
         pointer: str,
-        base: str,
         constant: int,
         terms: Sequence[tuple[AffineExpr, int]],
     ) -> str:
-        """`pointer + constant` where a condition holds, else `base`."""
-        depth = max([self.conditions[guard], *(self.depth(expr) for expr, _ in terms)])
+        """`pointer + constant` where the guard holds, else its own memory."""
+        condition = guard.condition
+        depth = max([self.conditions[condition], *(self.depth(expr) for expr, _ in terms)])
         scope = self.scope(depth)
         key = ("guarded", guard, pointer, constant)
         if key not in scope.memo:
             if constant:
                 text = f"getelementptr inbounds i8, ptr {pointer}, i64 {constant}"
                 pointer = self.writer.define_at(scope, text)
-            text = f"select i1 {guard}, ptr {pointer}, ptr {base}"
+            text = f"select i1 {condition}, ptr {pointer}, ptr {guard.base}"
             scope.memo[key] = self.writer.define_at(scope, text)
             self.pointer_depths[scope.memo[key]] = depth
         return scope.memo[key]

@@ -17,7 +17,7 @@ from xdsl.ir.affine import (
 
 from ...core.affine import dim, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
-from .indices import LANE, Indices, Position, lane_stride, place, split_constant
+from .indices import LANE, Guard, Indices, Position, lane_stride, place, split_constant
 from .text import (
     FunctionWriter,
     element_bytes,
@@ -28,6 +28,11 @@ from .text import (
     splat_literal,
     vector_type,
 )
+
+
+ZERO_BYTES = 4096
+"""How far inner loops may move through the zeros."""
+LARGEST_LOAD = 64
 
 
 def strides(type_: BufferType) -> list[int]:
@@ -98,18 +103,26 @@ class Memory:
         self.index = index
 
     def address(
-        self, access: Access, expr: AffineExpr, opaque: Sequence[str], guard: str | None = None
+        self,
+        access: Access,
+        expr: AffineExpr,
+        opaque: Sequence[str],
+        guard: str | None = None,
+        zeros: bool = False,
     ) -> str:
-        """A pointer to the element at `expr` (no lanes in it); any element where `guard` fails."""
+        """A pointer to the element at `expr` (no lanes in it).
+
+        Where `guard` fails it points to any element, or with `zeros` to zeros.
+        """
         terms, constant = split_constant(expr)
         dynamic = {term: factor for term, factor in terms.items() if used(term)[1]}
         static = {t: f * access.bytes for t, f in terms.items() if t not in dynamic}
-        if not dynamic:
-            size = access.size if guard in self.indices.conditions else 0
-            if guard is None or size:
-                return self.indices.pointer(
-                    access.pointer, static, constant * access.bytes, guard, size
-                )
+        if not dynamic and (guard is None or guard in self.indices.conditions):
+            chosen = None
+            if guard is not None:
+                base, size = (self.zeros(), ZERO_BYTES) if zeros else (access.pointer, access.size)
+                chosen = Guard(guard, base, size)
+            return self.indices.pointer(access.pointer, static, constant * access.bytes, chosen)
         pointer = self.indices.pointer(access.pointer, static, constant * access.bytes)
         if dynamic:
             offset = self.writer.define(f"mul i64 {self._sum(dynamic, opaque)}, {access.bytes}")
@@ -117,6 +130,18 @@ class Memory:
         if guard is None:
             return pointer
         return self.writer.define(f"select i1 {guard}, ptr {pointer}, ptr {access.pointer}")
+
+    def zeros(self) -> str:
+        """Constant memory of zeros: what guarded loads read outside, instead of choosing later."""
+        self.writer.declarations["nnc.zeros"] = (
+            f"@nnc.zeros = private constant [{ZERO_BYTES + LARGEST_LOAD} x i8] zeroinitializer, "
+            "align 64"
+        )
+        return "@nnc.zeros"
+
+    def reads_zeros(self, op: LoadOp, mask: str, fill: float | None) -> bool:
+        """Whether a load that one condition guards may read zeros where it fails."""
+        return mask in self.indices.conditions and fill == 0 and not op.indices
 
     def _sum(self, terms: dict[AffineExpr, int], opaque: Sequence[str]) -> str:
         total: str | None = None
@@ -169,9 +194,13 @@ class Memory:
         if mask == "false":
             return splat_literal(fill or 0, scalar, position.width)
         expr = access.at(position)
-        if position.width == 1:
+        if position.width == 1 and not self.reads_zeros(op, mask, fill):
             return self.scalar_load(access, expr, self.opaque(op, position), scalar, mask, fill)
         stride = lane_stride(split_constant(expr)[0]) if self.is_uniform(op) else None
+        if position.width == 1 or (stride == 1 and self.reads_zeros(op, mask, fill)):
+            base = simplify(expr - LANE, self.indices.known()) if position.width > 1 else expr
+            pointer = self.address(access, base, [], mask, zeros=True)
+            return self.vector_load(pointer, scalar, position.width, "true", fill, access.bytes)
         if stride == 1:
             base = simplify(expr - LANE, self.indices.known())
             pointer = self.address(access, base, self.opaque(op, position.lane(0)))
@@ -258,7 +287,8 @@ class Memory:
             )
         if scalar != "i1":
             return value
-        return self.writer.define(f"icmp ne {type_} {value}, zeroinitializer")
+        zero = splat_literal(0, "i8", width)
+        return self.writer.define(f"icmp ne {type_} {value}, {zero}")
 
     def vector_mask(self, mask: str, width: int) -> str:
         """A mask for each lane."""

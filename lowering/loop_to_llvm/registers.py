@@ -291,6 +291,9 @@ class Registers:
 
     def contract(self, op: ContractOp, position: Position) -> str:
         """All registers at once, the summed points outermost: neighbours are independent."""
+        for table, factor in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
+            if isinstance(table.owner, TableOp):
+                return self.linear(op, table.owner, factor, position)
         acc_type = tile_type(op.acc)
         positions = list(self.positions(acc_type))
         names = [self.register(op.acc, at) for at in positions]
@@ -306,6 +309,34 @@ class Registers:
         for at, name in zip(positions, names, strict=True):
             self.writer.scope.memo[(op.res, at)] = name
         return names[positions.index(position)]
+
+    def linear(self, op: ContractOp, table: TableOp, factor: SSAValue, position: Position) -> str:
+        """One register of a product with literals: a sum of a few registers, each when asked for.
+
+        A literal 1 or -1 takes no multiplication, and nothing is added to a zero.
+        """
+        element = tile_type(op.acc).element_type
+        start = op.acc.owner
+        is_zero = isinstance(start, ConstantOp) and _number(start.value) == 0
+        total = None if is_zero else self.vector(op.acc, position)
+        for point in self.summed(op):
+            full = Position(tuple(sorted([*position.axes, *point])), position.offset, position.width)
+            if self.is_zero(table.res, full) or self.is_zero(factor, full):
+                continue
+            literal = self.table_entry(table, self.own(tile_type(table.res), full))
+            term = self.vector(factor, full)
+            if total is None and literal == 1:
+                total = term
+                continue
+            if abs(literal) == 1 and total is not None:
+                name, args = "arith.addf" if literal == 1 else "arith.subf", [total, term]
+            else:
+                scale = self.vector(table.res, full)
+                name = "arith.mulf" if total is None else "math.fma"
+                args = [scale, term] if total is None else [scale, term, total]
+            spec = arithmetic.Operation(self.writer, args, element, element, position.width)
+            total = arithmetic.expand(name, spec)
+        return total if total is not None else self.vector(op.acc, position)
 
     def summed(self, op: ContractOp) -> list[tuple[tuple[str, int], ...]]:
         """Points of the axes that the factors have and the accumulator has not."""

@@ -12,13 +12,13 @@ from typing import Any
 from xdsl.ir import Operation
 
 from ...core.irtypes import tensor_shape
-from ...dialects.graph import conv, norm, pieces, pool, reduce, resize
+from ...dialects.graph import conv, norm, pieces, pool, reduce, resize, winograd
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, Pattern, YieldOp, constant_value
 
 MIN_CHANNELS = 5
 """Fewer channels than this leave most lanes of a block empty."""
 
-WINDOWED = (conv.ConvOp, conv.ConvTransposeOp, pool.PoolOp)
+WINDOWED = (conv.ConvOp, conv.ConvTransposeOp, pool.PoolOp, winograd.WinogradConvOp)
 """Operators that slide windows over pixels."""
 
 
@@ -36,7 +36,8 @@ def keeps_channels(op: Operation, block: int) -> bool:
     rule = _RULES.get(type(op))
     if rule is not None:
         return rule(op, block)
-    return isinstance(op, pool.PoolOp | pool.GlobalPoolOp) or op.PATTERN in (
+    passive = pool.PoolOp | pool.GlobalPoolOp | winograd.WinogradConvOp
+    return isinstance(op, passive) or op.PATTERN in (
         Pattern.ELEMWISE,
         Pattern.BROADCAST,
     )

@@ -12,6 +12,7 @@ from .blocked import is_blocked, schedule_blocked
 from .contraction import schedule_contraction
 from .elementwise import schedule_elementwise
 from .reduction import schedule_reduction
+from .winograd import find_tiled_convolution, schedule_tiled_convolution
 
 
 def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> ScheduleOp:
@@ -26,6 +27,9 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
     inline_cheap(schedule)
     facts = Kernel.of(kernel)
     done: set[str] = set()
+    if (tiled := find_tiled_convolution(facts)) is not None:
+        schedule_tiled_convolution(schedule, facts, tiled, target)
+        done = tiled.symbols
     for compute in facts.computes:
         if compute.symbol in done or not _is_canonical(schedule, compute):
             continue
