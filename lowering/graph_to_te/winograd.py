@@ -13,7 +13,6 @@ from xdsl.ir.affine import AffineMap
 
 from ...core.affine import dim
 from ...core.irtypes import int_values
-from ...dialects.graph.types import layout
 from ...dialects.graph.winograd import KERNEL, Matrix, WinogradConvOp, transforms
 from ...dialects.te_build import Index, Reduction, Scalar, Tensor
 from .conv import add_bias
@@ -36,7 +35,7 @@ def lower_winograd_conv(op: WinogradConvOp, at: Site) -> Sequence[Tensor]:
         place = [n, c, th * tile + a - top, tw * tile + b - left]
         return x.read(place, 0.0 if leaves else None)
 
-    form = tile_layout(layout(op.res.type))
+    form = tile_layout(at.k.layouts.get(at.shape()))
     data = at.k.compute("window", {"a": size, "b": size, **inputs}, window)
     for name, matrix in (("differ", matrices.differ), ("combine", matrices.combine)):
         if not is_identity(matrix):
