@@ -1,7 +1,8 @@
 """Affine index arithmetic: what is linear, what is in range, what can be simplified.
 
 xDSL's `AffineExpr` is the representation (it prints, parses and composes); this module is the
-analysis that schedules and lowerings need. A *range* is a half-open interval `(low, high)` of a
+analysis that schedules and lowerings need. It asks for types with `type(e) is`, since xDSL's
+expressions are abstract base classes, whose isinstance is slow. A *range* is a half-open interval `(low, high)` of a
 dimension or symbol; `None` where nothing is known.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
@@ -49,7 +51,7 @@ class Ranges:
 
     def of(self, expr: AffineDimExpr | AffineSymExpr) -> Range | None:
         """The range of one variable, `None` if unknown."""
-        table = self.dims if isinstance(expr, AffineDimExpr) else self.syms
+        table = self.dims if type(expr) is AffineDimExpr else self.syms
         return table[expr.position] if expr.position < len(table) else None
 
 
@@ -77,11 +79,11 @@ def bounds(expr: AffineExpr, ranges: Ranges) -> Range | None:
 
 
 def _term_bounds(term: AffineExpr, ranges: Ranges) -> Range | None:
-    if isinstance(term, AffineDimExpr | AffineSymExpr):
+    if type(term) is AffineDimExpr or type(term) is AffineSymExpr:
         return ranges.of(term)
-    assert isinstance(term, AffineBinaryOpExpr)
+    assert type(term) is AffineBinaryOpExpr
     inner = bounds(term.lhs, ranges)
-    if not isinstance(term.rhs, AffineConstantExpr) or term.rhs.value <= 0:
+    if type(term.rhs) is not AffineConstantExpr or term.rhs.value <= 0:
         return None
     divisor = term.rhs.value
     if term.kind is Kind.Mod:
@@ -111,13 +113,14 @@ def linear_terms(expr: AffineExpr) -> dict[AffineExpr | None, int]:
 
 
 def _collect(expr: AffineExpr, factor: int, terms: dict[AffineExpr | None, int]) -> None:
-    if isinstance(expr, AffineConstantExpr):
+    kind = expr.kind if type(expr) is AffineBinaryOpExpr else None
+    if type(expr) is AffineConstantExpr:
         terms[None] = terms.get(None, 0) + expr.value * factor
-    elif isinstance(expr, AffineBinaryOpExpr) and expr.kind is Kind.Add:
+    elif type(expr) is AffineBinaryOpExpr and kind is Kind.Add:
         _collect(expr.lhs, factor, terms)
         _collect(expr.rhs, factor, terms)
-    elif isinstance(expr, AffineBinaryOpExpr) and expr.kind is Kind.Mul:
-        assert isinstance(expr.rhs, AffineConstantExpr), "products are by constants on the right"
+    elif type(expr) is AffineBinaryOpExpr and kind is Kind.Mul:
+        assert type(expr.rhs) is AffineConstantExpr, "products are by constants on the right"
         _collect(expr.lhs, factor * expr.rhs.value, terms)
     else:
         terms[expr] = terms.get(expr, 0) + factor
@@ -136,6 +139,7 @@ def from_terms(terms: Mapping[AffineExpr | None, int]) -> AffineExpr:
     return AffineBinaryOpExpr(Kind.Add, total, const(constant)) if constant else total
 
 
+@lru_cache(maxsize=1 << 14)
 def simplify(expr: AffineExpr, ranges: Ranges) -> AffineExpr:
     """An equal expression with fewer divisions, given what is known of the variables.
 
@@ -144,14 +148,14 @@ def simplify(expr: AffineExpr, ranges: Ranges) -> AffineExpr:
     """
     terms: dict[AffineExpr | None, int] = {}
     for term, factor in linear_terms(expr).items():
-        if isinstance(term, AffineBinaryOpExpr):
+        if type(term) is AffineBinaryOpExpr:
             for inner, inner_factor in linear_terms(_simplify_division(term, ranges)).items():
                 terms[inner] = terms.get(inner, 0) + factor * inner_factor
         else:
             terms[term] = terms.get(term, 0) + factor
     terms = {term: factor for term, factor in terms.items() if factor}
     for term in list(terms):
-        if isinstance(term, AffineBinaryOpExpr) and term.kind is Kind.Mod:
+        if type(term) is AffineBinaryOpExpr and term.kind is Kind.Mod:
             _join_remainder(term, terms)
     return from_terms({term: factor for term, factor in terms.items() if factor})
 
@@ -170,7 +174,7 @@ def _join_remainder(rest: AffineBinaryOpExpr, terms: dict[AffineExpr | None, int
 
 def _simplify_division(term: AffineBinaryOpExpr, ranges: Ranges) -> AffineExpr:
     lhs = simplify(term.lhs, ranges)
-    if not isinstance(term.rhs, AffineConstantExpr) or term.rhs.value <= 0:
+    if type(term.rhs) is not AffineConstantExpr or term.rhs.value <= 0:
         return AffineBinaryOpExpr(term.kind, lhs, term.rhs)
     divisor = term.rhs.value
     kind = term.kind
@@ -234,9 +238,13 @@ def used(expr: AffineExpr) -> tuple[set[int], set[int]]:
     """Positions of the dimensions and of the symbols that `expr` mentions."""
     dims: set[int] = set()
     syms: set[int] = set()
-    for node in expr.dfs():
-        if isinstance(node, AffineDimExpr):
+    stack = [expr]
+    while stack:
+        node = stack.pop()
+        if type(node) is AffineDimExpr:
             dims.add(node.position)
-        elif isinstance(node, AffineSymExpr):
+        elif type(node) is AffineSymExpr:
             syms.add(node.position)
+        elif type(node) is AffineBinaryOpExpr:
+            stack += (node.lhs, node.rhs)
     return dims, syms

@@ -134,7 +134,8 @@ def transformed_weights(
     import numpy as np
 
     kernel = np.array([[float(entry) for entry in row] for row in transforms(tile).kernel])
-    return np.einsum("xa,oiab,yb->xyoi", kernel, weights.astype(np.float64), kernel)
+    tiles = kernel @ weights.astype(np.float64) @ kernel.T
+    return np.ascontiguousarray(tiles.transpose(2, 3, 0, 1))
 
 
 @irdl_op_definition

@@ -100,12 +100,12 @@ def amplification(weights: np.ndarray[Any, Any], tile: int) -> float:
     import numpy as np
 
     matrices = transforms(tile)
-    u = np.abs(transformed_weights(weights, tile))
+    u = np.abs(transformed_weights(weights, tile)).sum(3).transpose(2, 0, 1)
     data = _magnitudes(matrices.input).sum(1)
-    back = _magnitudes(matrices.output)
-    tiles = np.einsum("px,xyoc,x,y,qy->opq", back, u, data, data, back)
-    direct = np.abs(weights).sum((1, 2, 3))
-    ratios = tiles.max((1, 2))[direct > 0] / direct[direct > 0]
+    back = _magnitudes(matrices.output) * data
+    tiles = (back @ u @ back.T).max((1, 2))
+    direct = np.abs(weights).sum((1, 2, 3), dtype=np.float64)
+    ratios = tiles[direct > 0] / direct[direct > 0]
     return float(ratios.max()) if ratios.size else 0.0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
 from xdsl.ir import Block, Operation, SSAValue
@@ -13,12 +13,23 @@ from ...dialects.loop import AllocOp, ForOp, KernelOp, StmtOp
 
 def loops_of(kernel: KernelOp) -> list[ForOp]:
     """All loops of the kernel, in the order of the text."""
-    return [op for op in kernel.body.walk() if isinstance(op, ForOp)]
+    return [op for op in nest_ops(kernel) if isinstance(op, ForOp)]
 
 
 def stmts_in(op: Operation | KernelOp) -> list[StmtOp]:
     """All statements inside `op` (or `op` itself), in the order of the text."""
-    return [inner for inner in op.walk() if isinstance(inner, StmtOp)]
+    return [inner for inner in nest_ops(op) if isinstance(inner, StmtOp)]
+
+
+def nest_ops(op: Operation) -> Iterator[Operation]:
+    """`op` and the ops inside it, in the order of the text, but for those of statements' bodies."""
+    stack = [op]
+    while stack:
+        current = stack.pop()
+        yield current
+        if not isinstance(current, StmtOp):
+            inner = [o for region in current.regions for block in region.blocks for o in block.ops]
+            stack += reversed(inner)
 
 
 def find_loop(kernel: KernelOp, name: str) -> ForOp:
