@@ -230,8 +230,18 @@ def simplify_map(map_: AffineMap, ranges: Ranges) -> AffineMap:
 def substitute(
     expr: AffineExpr, dims: Sequence[AffineExpr], syms: Sequence[AffineExpr] = ()
 ) -> AffineExpr:
-    """`expr` with dimension i replaced by `dims[i]` and symbol i by `syms[i]`."""
-    return expr.replace_dims_and_symbols(dims, syms)
+    """`expr` with dimension i replaced by `dims[i]` and symbol i by `syms[i]`.
+
+    As `expr.replace_dims_and_symbols`, where a list ends variables stay.
+    """
+    if type(expr) is AffineDimExpr:
+        return dims[expr.position] if expr.position < len(dims) else expr
+    if type(expr) is AffineSymExpr:
+        return syms[expr.position] if expr.position < len(syms) else expr
+    if type(expr) is not AffineBinaryOpExpr:
+        return expr
+    lhs, rhs = substitute(expr.lhs, dims, syms), substitute(expr.rhs, dims, syms)
+    return expr if lhs is expr.lhs and rhs is expr.rhs else AffineExpr.binary(expr.kind, lhs, rhs)
 
 
 def used(expr: AffineExpr) -> tuple[set[int], set[int]]:

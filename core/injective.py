@@ -19,7 +19,7 @@ from xdsl.ir.affine import (
     AffineExpr,
 )
 
-from .affine import Range, Ranges, bounds, linear_terms, simplify
+from .affine import Range, Ranges, bounds, from_terms, linear_terms, simplify
 
 ENUMERATION_LIMIT = 1 << 16
 """Points that are enumerated where the structure proves nothing."""
@@ -126,18 +126,19 @@ class _Decoder:
         divisions = [a for a in self.atoms if isinstance(a, AffineBinaryOpExpr)]
         for quotient in divisions:
             if quotient.kind is not AffineBinaryOpKind.FloorDiv:
+                self._learn_remainder(quotient)
                 continue
             for rest in divisions:
                 if rest.kind is not AffineBinaryOpKind.Mod:
                     continue
                 if rest.rhs == quotient.rhs:
                     self._learn_joined(quotient, rest)
-                elif _divides_further(quotient, rest):
+                elif self._divides_further(quotient, rest):
                     self._learn(rest.lhs)
 
     def _learn_joined(self, quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> None:
         whole = quotient.lhs
-        same = whole == rest.lhs
+        same = whole == rest.lhs or simplify(whole % rest.rhs, self.ranges) == rest
         if isinstance(whole, AffineBinaryOpExpr) and whole.kind is AffineBinaryOpKind.Mod:
             inner, outer = quotient.rhs, whole.rhs
             if isinstance(inner, AffineConstantExpr) and isinstance(outer, AffineConstantExpr):
@@ -153,14 +154,24 @@ class _Decoder:
         if isinstance(expr, AffineBinaryOpExpr | AffineDimExpr):
             self.atoms |= {expr} if len(linear_terms(expr)) == 1 else set()
 
+    def _learn_remainder(self, known: AffineBinaryOpExpr) -> None:
+        """`(c + x) mod b` tells x where c is a constant and x lies in an interval of b points."""
+        terms = linear_terms(known.lhs)
+        moving = {t: f for t, f in terms.items() if t is not None and not self._is_constant(t)}
+        interval = bounds(from_terms(moving), self.ranges)
+        if known.kind is not AffineBinaryOpKind.Mod or not isinstance(
+            known.rhs, AffineConstantExpr
+        ):
+            return
+        if interval is not None and interval[1] - interval[0] <= known.rhs.value:
+            self._learn(from_terms(moving))
 
-def _divides_further(quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> bool:
-    """Whether the two are `y floordiv (c * a)` and `(y floordiv c) mod a`."""
-    inner = rest.lhs
-    if not isinstance(inner, AffineBinaryOpExpr) or inner.kind is not AffineBinaryOpKind.FloorDiv:
-        return False
-    divisors = (quotient.rhs, inner.rhs, rest.rhs)
-    if inner.lhs != quotient.lhs or not all(isinstance(d, AffineConstantExpr) for d in divisors):
-        return False
-    whole, first, second = (d.value for d in divisors if isinstance(d, AffineConstantExpr))
-    return whole == first * second
+    def _divides_further(self, quotient: AffineBinaryOpExpr, rest: AffineBinaryOpExpr) -> bool:
+        """Whether the two are `y floordiv (c * a)` and `(y floordiv c) mod a`."""
+        whole, second = quotient.rhs, rest.rhs
+        if not isinstance(whole, AffineConstantExpr) or not isinstance(second, AffineConstantExpr):
+            return False
+        if whole.value % second.value:
+            return False
+        first = whole.value // second.value
+        return simplify(quotient.lhs // first, self.ranges) == rest.lhs

@@ -21,6 +21,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import (
     Attribute,
     Block,
+    BlockArgument,
     Data,
     Region,
     SSAValue,
@@ -311,3 +312,12 @@ class YieldOp(IRDLOperation):
 
     def __init__(self, *values: SSAValue):
         super().__init__(operands=[list(values)])
+
+
+def origin(value: SSAValue) -> SSAValue:
+    """The value outside of a fused kernel that an argument stands for."""
+    while isinstance(value, BlockArgument) and isinstance(value.block.parent_op(), KernelOp):
+        kernel = value.block.parent_op()
+        assert isinstance(kernel, KernelOp)
+        value = kernel.args[value.index]
+    return value

@@ -85,7 +85,9 @@ FAMILIES = (
 
 _BUILTIN: list[type[GraphOp]] = [cls for family in FAMILIES for cls in family.OPS]
 _BY_NAME: dict[str, Operator] = {cls.name: Operator(cls) for cls in _BUILTIN}
-_BY_ONNX_NAME: dict[str, Operator] = {found.onnx_name: found for found in _BY_NAME.values()}
+_BY_ONNX_NAME: dict[str, Operator] = {
+    found.onnx_name: found for found in _BY_NAME.values() if found.onnx_name
+}
 
 
 def operator(name: str) -> Operator:

@@ -65,7 +65,9 @@ def multiply(lhs: Matrix, rhs: Matrix) -> Matrix:
     """The matrix product."""
     columns = list(zip(*rhs, strict=True))
     return tuple(
-        tuple(sum((a * b for a, b in zip(row, column, strict=True)), Fraction()) for column in columns)
+        tuple(
+            sum((a * b for a, b in zip(row, column, strict=True)), Fraction()) for column in columns
+        )
         for row in lhs
     )
 
@@ -168,7 +170,9 @@ class WinogradConvOp(GraphOp):
         expect_rank("u", u, 4)
         size = self.outputs + KERNEL - 1
         if self.outputs not in TILES or (u.dims is not None and u.dims[:2] != (size, size)):
-            raise ModelError(f"weights for tiles of {self.outputs}, expected {size} x {size} of them")
+            raise ModelError(
+                f"weights for tiles of {self.outputs}, expected {size} x {size} of them"
+            )
         element = common_element(x=x, u=u, b=b)
         if x.dims is None:
             return [tensor_type(None, element)]

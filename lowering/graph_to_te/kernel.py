@@ -11,11 +11,11 @@ from ...core.errors import NncError, UnsupportedError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects import te
-from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
+from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp, origin
 from ...dialects.graph.types import layout
 from ...dialects.te_build import KernelBuilder, Tensor
 from .registry import has_static_shapes, lowering_of, why_host
-from .site import Site, origin, splat_of
+from .site import Site, splat_of
 
 
 @dataclass

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from xdsl.ir import Operation
 
 from ...dialects.graph import registry
-from ...dialects.graph.base import ConstantOp, GraphOp
+from ...dialects.graph.base import ConstantOp, GraphOp, origin
 from ...dialects.graph.types import dims
 from ...passes.graph.parameters import is_parameter
-from .site import origin
 
 if TYPE_CHECKING:
     from .site import Lowering

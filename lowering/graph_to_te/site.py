@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from xdsl.dialects.builtin import f32
-from xdsl.ir import Attribute, BlockArgument, SSAValue
+from xdsl.ir import Attribute, SSAValue
 
 from ...core.errors import UnsupportedError
 from ...core.irtypes import tensor_element, tensor_shape
-from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, constant_value
+from ...dialects.graph.base import ConstantOp, GraphOp, constant_value, origin
 from ...dialects.te_build import Index, KernelBuilder, Scalar, Tensor, axis_names
 from ...dialects.te_build.ops import bitwidth, is_float
 from ...dialects.te_build.signature import Of, call
@@ -124,15 +124,6 @@ class Site:
 def wide(dtype: Attribute) -> Attribute:
     """The type in which arithmetic on `dtype` runs: 16-bit floats in f32, rounded at the end."""
     return f32 if is_float(dtype) and bitwidth(dtype) == 16 else dtype
-
-
-def origin(value: SSAValue) -> SSAValue:
-    """The value outside of a fused kernel that an argument stands for."""
-    while isinstance(value, BlockArgument) and isinstance(value.block.parent_op(), KernelOp):
-        kernel = value.block.parent_op()
-        assert isinstance(kernel, KernelOp)
-        value = kernel.args[value.index]
-    return value
 
 
 def splat_of(builder: KernelBuilder, value: SSAValue) -> Splat | None:

@@ -149,9 +149,7 @@ class Indices:
         name = self.atom(expr)
         return name if factor == 1 else self.writer.define_at(scope, f"mul i64 {name}, {factor}")
 
-    def pointer(
-        self, base: str, terms: Terms, constant: int, guard: Guard | None = None
-    ) -> str:
+    def pointer(self, base: str, terms: Terms, constant: int, guard: Guard | None = None) -> str:
         """`base` plus a number of bytes; the part of outer loops is added in their scopes.
 
         Where a guard fails the result points somewhere into its memory. The choice is made in the

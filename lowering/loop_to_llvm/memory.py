@@ -29,7 +29,6 @@ from .text import (
     vector_type,
 )
 
-
 ZERO_BYTES = 4096
 """How far inner loops may move through the zeros."""
 LARGEST_LOAD = 64

@@ -320,7 +320,9 @@ class Registers:
         is_zero = isinstance(start, ConstantOp) and _number(start.value) == 0
         total = None if is_zero else self.vector(op.acc, position)
         for point in self.summed(op):
-            full = Position(tuple(sorted([*position.axes, *point])), position.offset, position.width)
+            full = Position(
+                tuple(sorted([*position.axes, *point])), position.offset, position.width
+            )
             if self.is_zero(table.res, full) or self.is_zero(factor, full):
                 continue
             literal = self.table_entry(table, self.own(tile_type(table.res), full))

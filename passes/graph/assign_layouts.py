@@ -107,8 +107,7 @@ class LayoutAssignment:
             if not is_blocked or not self.has_channels(result):
                 continue
             if not is_windowed(kernel) and not any(
-                isinstance(use.operation, KernelOp) and chosen[use.operation]
-                for use in result.uses
+                isinstance(use.operation, KernelOp) and chosen[use.operation] for use in result.uses
             ):
                 continue
             layout = self.layout(result)
@@ -139,9 +138,7 @@ class LayoutAssignment:
                 self.planar[value] = self.relayout(value, None, op)
             op.operands[number] = self.planar[value]
 
-    def relayout(
-        self, value: SSAValue, layout: AffineMapAttr | None, user: Operation
-    ) -> SSAValue:
+    def relayout(self, value: SSAValue, layout: AffineMapAttr | None, user: Operation) -> SSAValue:
         """A copy of a value in another layout, made where the value is."""
         made = RelayoutOp.to(value, layout)
         made.location = user.location

@@ -13,7 +13,15 @@ from xdsl.ir import Operation
 
 from ...core.irtypes import tensor_shape
 from ...dialects.graph import conv, norm, pieces, pool, reduce, resize, winograd
-from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, Pattern, YieldOp, constant_value
+from ...dialects.graph.base import (
+    ConstantOp,
+    GraphOp,
+    KernelOp,
+    Pattern,
+    YieldOp,
+    constant_value,
+    origin,
+)
 
 MIN_CHANNELS = 5
 """Fewer channels than this leave most lanes of a block empty."""
@@ -44,7 +52,9 @@ def keeps_channels(op: Operation, block: int) -> bool:
 
 
 def _conv(op: conv.AnyConvOp, block: int) -> bool:
-    """One group, groups of one channel, or groups of whole blocks."""
+    """Weights that can be packed; one group, groups of one channel, or groups of whole blocks."""
+    if not isinstance(origin(op.w).owner, ConstantOp):
+        return False
     groups = op.group.value.data
     channels_in = tensor_shape(op.x.type)[1] // groups
     channels_out = tensor_shape(op.res.type)[1] // groups

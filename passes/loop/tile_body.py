@@ -268,9 +268,10 @@ class TileWriter:
         guards: list[AffineExpr] = []
         if op.fill is not None:
             guards = [g for g in read_guards(exprs, op, self.space) if g not in masks.discharged]
+        elif op.source not in self.registers:  # a guarded read is masked anyway
+            guards = masks.for_access(op.source, exprs, self.space)
         if op.source in self.registers:
             return self.pick(op, self.registers[op.source], exprs, guards)
-        guards += [g for g in masks.for_access(op.source, exprs, self.space) if g not in guards]
         numbers = self.space.axis_numbers([*exprs, *guards])
         numbers = self.space.in_order([*numbers, *self.numbers_of(*indices)])
         mask = self.mask_with_opaque(guards, indices)
@@ -390,10 +391,8 @@ class Masks:
         physical = [
             space.simplify(substitute(expr, list(exprs))) for expr in type_.layout_map.results
         ]
-        outside = False
+        touched: set[int] = set()
         for expr, extent in zip(physical, type_.physical_shape, strict=True):
-            outside |= not (space.holds(expr) and space.holds(const(extent - 1) - expr))
-        if not outside:
-            return []
-        touched = {n for expr in exprs for n in used(expr)[0]}
+            if not (space.holds(expr) and space.holds(const(extent - 1) - expr)):
+                touched |= used(expr)[0]
         return [guard for guard in self.guards if used(guard)[0] & touched]

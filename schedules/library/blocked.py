@@ -83,9 +83,7 @@ def vector_stride(
 def _read_stride(compute: Compute, read: ReadOp, axis: int, width: int) -> int | None:
     if read.symbols and any(axis in used(e)[0] for e in read.map.data.results):
         return None
-    return vector_stride(
-        buffer_type(read.source), read.map.data.results, compute, axis, width
-    )
+    return vector_stride(buffer_type(read.source), read.map.data.results, compute, axis, width)
 
 
 def lane_axis(compute: Compute, lanes: int) -> int | None:
@@ -255,12 +253,21 @@ def _outer_product(
         rows = balanced(height, max(1, (target.registers - 1 - vectors) // vectors))
         filled = length / (-(-length // width) * width)
         filled *= height / (-(-height // rows) * rows)
-        per_load = min(rows * vectors / (rows + vectors), 1.5)
-        busy = min(1.0, rows * vectors / (target.fma_latency * target.fma_per_cycle))
-        score = filled * per_load * busy
+        score = filled * efficiency(rows, vectors, target) + 1e-3 * rows * vectors / target.registers
         if score > best[0] + 1e-9:
             best = (score, width, rows)
     return best[1], best[2]
+
+
+def efficiency(rows: int, vectors: int, target: Target) -> float:
+    """The share of the peak that an outer product of registers reaches.
+
+    Its multiply-adds share the time with its loads, and must be enough to hide their latency.
+    """
+    products = rows * vectors
+    cycles = max(products / target.fma_per_cycle, (rows + vectors) / target.loads_per_cycle)
+    busy = min(1.0, products / (target.fma_latency * target.fma_per_cycle))
+    return products / target.fma_per_cycle / cycles * busy
 
 
 def _broadcasts(compute: Compute, facts: Kernel, lane: int, width: int) -> bool:

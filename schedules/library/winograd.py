@@ -222,9 +222,7 @@ def _before(schedule: Schedule, conv: TiledConvolution, plan: Plan) -> None:
         share(schedule, [loops["n"], *outer, loops["th"]], last.points)
 
 
-def _products(
-    schedule: Schedule, facts: Kernel, conv: TiledConvolution, plan: Plan
-) -> None:
+def _products(schedule: Schedule, facts: Kernel, conv: TiledConvolution, plan: Plan) -> None:
     """The nest of M: position by position, tiles as rows, a group's channels as lanes."""
     compute = conv.products
     loops = _loops(compute)

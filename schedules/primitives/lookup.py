@@ -27,9 +27,8 @@ def nest_ops(op: Operation) -> Iterator[Operation]:
     while stack:
         current = stack.pop()
         yield current
-        if not isinstance(current, StmtOp):
-            inner = [o for region in current.regions for block in region.blocks for o in block.ops]
-            stack += reversed(inner)
+        if isinstance(current, ForOp | KernelOp):
+            stack += reversed(list(current.body.block.ops))
 
 
 def find_loop(kernel: KernelOp, name: str) -> ForOp:
@@ -156,9 +155,11 @@ def buffer_name(kernel: KernelOp, buffer: SSAValue) -> str:
 
 def owner_of(kernel: KernelOp, loop: ForOp) -> str:
     """The compute that a loop's name belongs to: the longest symbol it starts with."""
-    name = loop.loop_name.data
-    symbols = {stmt.sym_name.data for stmt in stmts_in(kernel)}
-    owners = [symbol for symbol in symbols if name.startswith(f"{symbol}.")]
+    return _owner(loop.loop_name.data, {stmt.sym_name.data for stmt in stmts_in(kernel)})
+
+
+def _owner(loop: str, symbols: Iterable[str]) -> str:
+    owners = [symbol for symbol in symbols if loop.startswith(f"{symbol}.")]
     return max(owners, key=len, default="")
 
 
@@ -167,7 +168,8 @@ def nest_root(kernel: KernelOp, stmt: StmtOp) -> Operation:
     root: Operation = stmt
     parent = stmt.parent_op()
     symbol = stmt.sym_name.data
-    while isinstance(parent, ForOp) and owner_of(kernel, parent) == symbol:
+    symbols = {other.sym_name.data for other in stmts_in(kernel)}
+    while isinstance(parent, ForOp) and _owner(parent.loop_name.data, symbols) == symbol:
         root, parent = parent, parent.parent_op()
     return root
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xdsl.ir.affine import AffineExpr, AffineMap
 
-from nnc.core.affine import dim
-from nnc.core.injective import ENUMERATION_LIMIT, is_injective
+from nnc.core.affine import dim, sym
+from nnc.core.injective import ENUMERATION_LIMIT, follows, is_injective
 
 
 def box(*extents: int) -> list[tuple[int, int]]:
@@ -33,9 +33,28 @@ def test_three_fused_loops_are_told_apart() -> None:
     fused = dim(0)
     exprs = [fused // 224, (fused // 112) % 2 * 16 + dim(1), fused % 112, dim(2)]
     extents = box(2 * 224, 16, 112)
-    assert 448 * 16 * 112 > ENUMERATION_LIMIT
+    assert ENUMERATION_LIMIT < 448 * 16 * 112
     assert is_injective(exprs, extents) is True
     assert is_injective([fused // 448, *exprs[1:]], extents) is None
+
+
+def test_a_tile_of_fused_loops_is_told_apart_where_the_tiles_stand_still() -> None:
+    """Tiles of 10 and of 12 over images of 2 x 2 and of 6 x 6 places: s0 is the tile."""
+    tile, place = sym(0), dim(0)
+    tens = [(tile * 10 + place) // 4, (tile * 5 + place // 2) % 2, place % 2]
+    assert is_injective(tens, box(10)) is True
+    twelves = [(tile * 12 + place) // 36, (tile * 2 + place // 6) % 6, place % 6]
+    assert is_injective(twelves, box(12)) is True
+    assert is_injective(twelves[1:], box(37)) is None
+
+
+def test_some_dimensions_follow_where_others_overlap() -> None:
+    exprs = [dim(0) * 8 + dim(1), dim(2) * 11 + dim(3)]
+    extents = box(4, 8, 2, 12)
+    assert follows(0, exprs, extents)
+    assert follows(1, exprs, extents)
+    assert not follows(2, exprs, extents)
+    assert is_injective(exprs, extents) is False
 
 
 def test_a_large_collision_stays_open() -> None:
