@@ -1,9 +1,11 @@
 """Affine index arithmetic: what is linear, what is in range, what can be simplified.
 
 xDSL's `AffineExpr` is the representation (it prints, parses and composes); this module is the
-analysis that schedules and lowerings need. It asks for types with `type(e) is`, since xDSL's
-expressions are abstract base classes, whose isinstance is slow. A *range* is a half-open interval `(low, high)` of a
+analysis that schedules and lowerings need. A *range* is a half-open interval `(low, high)` of a
 dimension or symbol; `None` where nothing is known.
+
+Types are asked for with `type(e) is`: xDSL's expressions are abstract base classes, whose
+isinstance is slow.
 """
 
 from __future__ import annotations

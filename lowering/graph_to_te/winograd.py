@@ -20,7 +20,7 @@ from .site import Lowering, Site
 
 
 def lower_winograd_conv(op: WinogradConvOp, at: Site) -> Sequence[Tensor]:
-    """Columns, then rows: differ, combine; products; A^T of columns and of rows; the tile's pixels."""
+    """B^T of columns and of rows, products, A^T of columns and of rows, the tile's pixels."""
     x, u = at[op.x], at[op.u]
     tile, size = op.outputs, op.outputs + KERNEL - 1
     matrices = transforms(tile)

@@ -140,7 +140,7 @@ class Memory:
 
     def reads_zeros(self, op: LoadOp, mask: str, fill: float | None) -> bool:
         """Whether a load that one condition guards may read zeros where it fails."""
-        return mask in self.indices.conditions and fill == 0 and not op.indices
+        return mask in self.indices.conditions and fill in (0, None) and not op.indices
 
     def _sum(self, terms: dict[AffineExpr, int], opaque: Sequence[str]) -> str:
         total: str | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from math import gcd
 from typing import Any, NamedTuple, cast
 
 from xdsl.ir import Operation, SSAValue
@@ -33,7 +34,7 @@ from ...dialects.loop import (
 from ...dialects.loop.elementwise import ElementwiseOp
 from ...targets import Target
 from . import arithmetic
-from .indices import LANE, Indices, Position, place, split_constant
+from .indices import LANE, Indices, Position, Terms, place, split_constant
 from .memory import Access, Memory, splat
 from .text import (
     FunctionWriter,
@@ -216,10 +217,26 @@ class Registers:
                 return "false"
         predicate = "eq" if is_equal else "sge"
         split = split_constant(expr)
+        if not is_equal:
+            split = self.for_all_lanes(split, width)
         if not any(0 in used(term)[0] for term in split[0]):
             return self.indices.condition(split, predicate)
         value = self.index_vector(expr, width)
         return self.writer.define(f"icmp {predicate} <{width} x i64> {value}, zeroinitializer")
+
+    def for_all_lanes(self, split: tuple[Terms, int], width: int) -> tuple[Terms, int]:
+        """`expr >= 0` without the lane, where the other terms decide it for all lanes alike.
+
+        With terms in steps of 16, `16 * x + 15 - lane >= 0` is `16 * x >= 0`.
+        """
+        terms, constant = split
+        lane = terms.get(LANE, 0)
+        step = gcd(*(factor for term, factor in terms.items() if term != LANE))
+        ends = (constant, constant + lane * (width - 1))
+        if not lane or not step or ends[0] // step != ends[1] // step:
+            return split
+        rest = {term: factor for term, factor in terms.items() if term != LANE}
+        return rest, ends[0] // step * step
 
     def both(self, first: str, second: str, width: int) -> str:
         """The conjunction of two masks."""

@@ -15,7 +15,8 @@ another way (a reshape, a transpose, an output of the model) meets one that does
     func.return %2
 
 The block is a vector of the target (16 lanes on AVX-512); channels that do not fill the last one
-leave lanes that nobody reads. Runs after `fuse`, on static shapes. NNVM: AlterOpLayout, CorrectLayout.
+leave lanes that nobody reads. Runs after `fuse`, on static shapes. NNVM has AlterOpLayout and
+CorrectLayout for this.
 """
 
 from __future__ import annotations

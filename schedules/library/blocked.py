@@ -227,11 +227,16 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile 
     if compute.product() is not None and broadcast:
         width, count = _outer_product(compute, facts, lane, length, size, target)
     elif compute.reduce:
-        width = lanes * (1 if row is not None else min(4, -(-length // lanes)))
+        width = lanes * (1 if row is not None else independent_vectors(-(-length // lanes)))
         count = balanced(size, MAX_ROWS)
     else:
         width, count = lanes, balanced(size, ELEMENTWISE_ROWS)
     return BlockedTile(lane, width, row, count)
+
+
+def independent_vectors(count: int) -> int:
+    """Vectors that are summed side by side, to hide the latency of one sum: as many as divide."""
+    return next((v for v in (4, 3, 2) if count % v == 0), min(count, 4))
 
 
 def balanced(size: int, limit: int) -> int:
@@ -253,7 +258,9 @@ def _outer_product(
         rows = balanced(height, max(1, (target.registers - 1 - vectors) // vectors))
         filled = length / (-(-length // width) * width)
         filled *= height / (-(-height // rows) * rows)
-        score = filled * efficiency(rows, vectors, target) + 1e-3 * rows * vectors / target.registers
+        score = (
+            filled * efficiency(rows, vectors, target) + 1e-3 * rows * vectors / target.registers
+        )
         if score > best[0] + 1e-9:
             best = (score, width, rows)
     return best[1], best[2]

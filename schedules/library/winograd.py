@@ -14,6 +14,7 @@ whose V stays in its cache, and reads the weights U again for every row (large i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 from xdsl.ir.affine import AffineMap
@@ -78,7 +79,7 @@ def find_tiled_convolution(facts: Kernel) -> TiledConvolution | None:
     chain = [*before, products, *back, final]
     linked = all(
         [reader.stmt for reader in facts.readers(compute)] == [follower.stmt]
-        for compute, follower in zip(chain, chain[1:], strict=False)
+        for compute, follower in pairwise(chain)
     )
     return TiledConvolution(before, products, back, final) if linked else None
 
@@ -121,7 +122,7 @@ def choose_plan(conv: TiledConvolution, target: Target) -> Plan:
     positions = conv.extent("a") * conv.extent("b")
     tiles = conv.extent("n") * conv.extent("th") * conv.extent("tw")
     row_blocks = conv.extent("n") * conv.extent("th")
-    vectors = 2 if out > lanes else 1
+    vectors = 2 if out > 2 * lanes else 1  # at least two groups, where there are as many vectors
     groups = -(-out // (vectors * lanes))
     v_bytes = 4 * positions * tiles * channels
     u_bytes = 4 * positions * out * channels

@@ -20,7 +20,9 @@ def test_the_matrices_compute_a_convolution_exactly(tile: int) -> None:
         kernel = tuple((Fraction(int(i == tap)),) for i in range(KERNEL))
         weights = multiply(matrices.kernel, kernel)
         for place in range(size):
-            data = multiply(matrices.input, tuple((Fraction(int(i == place)),) for i in range(size)))
+            data = multiply(
+                matrices.input, tuple((Fraction(int(i == place)),) for i in range(size))
+            )
             products = tuple((w[0] * d[0],) for w, d in zip(weights, data, strict=True))
             found = [row[0] for row in multiply(matrices.output, products)]
             assert found == [Fraction(int(place == i + tap)) for i in range(tile)]
