@@ -1,4 +1,4 @@
-"""Convolutions in tiles: exact matrices, the bound of the error, compiled kernels of every shape."""
+"""Convolutions in tiles: exact matrices, bounds of the error, compiled kernels of every shape."""
 
 from fractions import Fraction
 
