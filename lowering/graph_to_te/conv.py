@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
+from xdsl.dialects.builtin import AffineMapAttr
+from xdsl.ir.affine import AffineMap
+
+from ...core.affine import dim, used
 from ...dialects.graph.conv import ConvOp, ConvTransposeOp
 from ...dialects.graph.window import Window
 from ...dialects.te_build import Index, Reduction, Scalar, Tensor
 from ...dialects.te_build import functions as fn
+from .movement import delinear, linear
 from .site import Lowering, Site, wide
 
 _SPATIAL = ("d", "h", "w")
@@ -65,6 +71,8 @@ def lower_conv(op: ConvOp, at: Site) -> Sequence[Tensor]:
     x, w, bias = at[op.x], at[op.w], at.maybe(op.b)
     window = op.window
     assert window is not None, "the convolution's shapes are known"
+    if is_pointwise(window, x.shape[2:]):
+        return [add_bias(at, pointwise(op, at, x, w), bias)]
     per_group, channels_out = w.shape[1], w.shape[0] // op.group.value.data
     fill = 0.0 if leaves_input(window, x.shape[2:]) else None
     axes = dict(zip(["n", "c", *spatial_names(x.rank - 2)], at.shape(), strict=True))
@@ -82,6 +90,52 @@ def lower_conv(op: ConvOp, at: Site) -> Sequence[Tensor]:
         return at.k.sum({**channel_axes, **kernel_axes(window.kernel)}, term)
 
     return [add_bias(at, at.k.compute("conv", axes, body), bias)]
+
+
+def is_pointwise(window: Window, spatial: Sequence[int]) -> bool:
+    """Whether a convolution multiplies pixel by pixel, over more than one spatial dimension."""
+    return (
+        len(spatial) > 1
+        and 0 not in spatial
+        and all(extent == 1 for extent in (*window.kernel, *window.strides))
+        and not any((*window.begin, *window.end))
+    )
+
+
+def pointwise(op: ConvOp, at: Site, x: Tensor, w: Tensor) -> Tensor:
+    """y[n, c, p] = sum over ic of x[n, ic, p] * w[c, ic], the pixels p in one row.
+
+    So that tiles of pixels need not end where a row of the image does.
+    """
+    spatial, dtype = x.shape[2:], wide(x.dtype)
+    per_group, channels_out = w.shape[1], w.shape[0] // op.group.value.data
+    ones = [0] * len(spatial)
+
+    def body(n: Index, c: Index, p: Index) -> Reduction:
+        def term(ic: Index) -> Scalar:
+            channel = ic if op.group.value.data == 1 else c // channels_out * per_group + ic
+            data = x.read([n, channel, *delinear(p, spatial)])
+            return data.cast(dtype) * w[c, ic, *ones].cast(dtype)
+
+        return at.k.sum({"ic": per_group}, term)
+
+    axes = {"n": x.shape[0], "c": w.shape[0], "p": prod(spatial)}
+    row = at.k.compute("conv", axes, body, pixels_in_a_row(at.k.layouts.get(at.shape())))
+    image = dict(zip(["n", "c", *spatial_names(len(spatial))], at.shape(), strict=True))
+
+    def pixel(n: Index, c: Index, *place: Index) -> Scalar:
+        return row.read([n, c, linear(place, spatial)])
+
+    return at.k.compute("image", image, pixel)
+
+
+def pixels_in_a_row(image: AffineMapAttr | None) -> AffineMapAttr | None:
+    """The layout of [n, c, pixels] that puts them where a layout of blocked channels does."""
+    if image is None:
+        return None
+    _, block, *_, lane = image.data.results
+    assert used(block)[0] == used(lane)[0] == {1}, "layouts of images have blocks of channels"
+    return AffineMapAttr(AffineMap(3, 0, (dim(0), block, dim(2), lane)))
 
 
 def add_bias(at: Site, product: Tensor, bias: Tensor | None) -> Tensor:

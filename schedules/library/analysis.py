@@ -9,9 +9,10 @@ from math import prod
 from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineExpr
 
-from ...core.affine import Ranges, dim, linear_terms, simplify, substitute, used
+from ...core.affine import Ranges, const, dim, linear_terms, simplify, substitute, used
 from ...dialects.index_space import AxisAttr
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, StmtOp, buffer_type
+from ..replay import Schedule
 
 EXPENSIVE = (
     *("math.exp", "math.log", "math.tanh", "math.erf", "math.sin", "math.cos", "math.powf"),
@@ -127,6 +128,50 @@ class Kernel:
         args = list(self.op.body.block.args)
         position = next(i for i, arg in enumerate(args) if arg is buffer)
         return self.op.arg_names.data[position].data
+
+
+def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
+    """The elementwise compute that alone reads a reduction, over the same points.
+
+    Its last axes may be one axis of the reduction: pixels in a row, read as an image.
+    """
+    readers = facts.readers(compute)
+    if not facts.is_internal(compute) or len(readers) != 1 or not compute.writes_memory_once:
+        return None
+    reader = readers[0]
+    if reader.reduce or not compute.parallel:
+        return None
+    kept = len(compute.parallel) - 1
+    inner = [axis.size for axis in reader.parallel[kept:]]
+    same = [a.size for a in reader.parallel[:kept]] == [a.size for a in compute.parallel[:kept]]
+    if not same or not inner or prod(inner) != compute.parallel[kept].size:
+        return None
+    row = sum((dim(kept + i) * prod(inner[i + 1 :]) for i in range(len(inner))), start=const(0))
+    wanted = [*(dim(i) for i in range(kept)), row]
+    ranges = Ranges(tuple((0, axis.size) for axis in reader.parallel))
+    out = compute.stmt.outs[0]
+    point_by_point = all(
+        read.fill is None
+        and not read.symbols
+        and all(
+            simplify(found + expr * -1, ranges) == const(0)
+            for found, expr in zip(read.map.data.results, wanted, strict=True)
+        )
+        for read in reader.reads
+        if read.source is out
+    )
+    return reader if point_by_point else None
+
+
+def loops_like(schedule: Schedule, outer: Compute, compute: Compute) -> list[str]:
+    """The loops of an epilogue, one for each parallel axis of what it follows.
+
+    Where those are pixels in a row, the loops over the image are fused.
+    """
+    names = [outer.loop(axis) for axis in outer.parallel]
+    while len(names) > len(compute.parallel):
+        names[-2:] = [schedule.fuse(names[-2], names[-1])]
+    return names
 
 
 def element_offset(

@@ -24,7 +24,7 @@ from ...core.affine import Ranges, dim, simplify, substitute, used
 from ...dialects.loop import BufferType, ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, element_offset, stride
+from .analysis import Compute, Kernel, element_offset, loops_like, stride
 from .elementwise import share
 
 MAX_ROWS = 14
@@ -111,46 +111,47 @@ def schedule_blocked(
         return False
     pack_weights(schedule, facts, compute, tile, target)
     outer = epilogue or compute
-    whole, inside = _tile_loops(schedule, outer, tile)
+    names = loops_like(schedule, outer, compute)
+    whole, inside = _tile_loops(schedule, compute, names, tile)
     reduced = _reduce_loops(schedule, compute)
     if epilogue is None:
         schedule.reorder(*whole, *reduced, *inside)
     else:
         _attach(schedule, compute, whole, inside, tile, reduced)
     _mark(schedule, inside, tile)
-    overlaps = _row_tail(outer, tile) == "shift"
+    overlaps = _row_tail(compute, tile) == "shift"
     share(schedule, whole[:-1] if overlaps else whole, compute.points)
     return True
 
 
-def _row_tail(outer: Compute, tile: BlockedTile) -> str | None:
+def _row_tail(compute: Compute, tile: BlockedTile) -> str | None:
     """What becomes of pixels that fill no tile: the last tile moves back over its neighbour.
 
     Threads cannot share overlapping tiles; where there is nothing else to share they are masked.
     """
-    if tile.row is None or outer.parallel[tile.row].size % tile.rows == 0:
+    if tile.row is None or compute.parallel[tile.row].size % tile.rows == 0:
         return None
-    sizes = [axis.size for axis in outer.parallel]
+    sizes = [axis.size for axis in compute.parallel]
     sizes[tile.lane] = -(-sizes[tile.lane] // tile.width)
     return "shift" if prod(sizes[: tile.row]) >= ENOUGH_SHARES else None
 
 
 def _tile_loops(
-    schedule: Schedule, outer: Compute, tile: BlockedTile
+    schedule: Schedule, compute: Compute, names: list[str], tile: BlockedTile
 ) -> tuple[list[str], list[str]]:
     """Loops around the tile in order of memory, and the tile's own: pixels, then channels."""
     whole: list[str] = []
     row_part: list[str] = []
     lane_part = ""
-    for position, axis in enumerate(outer.parallel):
-        name, size = outer.loop(axis), axis.size
+    for position, (name, axis) in enumerate(zip(names, compute.parallel, strict=True)):
+        size = axis.size
         factor = {tile.lane: tile.width, tile.row: tile.rows}.get(position)
         if factor is None or factor == 1:
             whole.append(name)
             continue
         part = name
         if factor < size:
-            tail = _row_tail(outer, tile) if position == tile.row else None
+            tail = _row_tail(compute, tile) if position == tile.row else None
             out, part = schedule.split(name, factor, tail)
             whole.append(out)
         if position == tile.lane:

@@ -15,7 +15,7 @@ from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, out_stride, read_stride
+from .analysis import Compute, Kernel, loops_like, out_stride, read_stride
 from .elementwise import PARALLEL_POINTS
 
 
@@ -44,7 +44,7 @@ def schedule_contraction(
         return False
     pack_factors(schedule, facts, compute, tile)
     outer = epilogue or compute
-    names = [outer.loop(axis) for axis in outer.parallel]
+    names = loops_like(schedule, outer, compute)
     whole: list[str] = []
     inside: list[str] = []
     lane_whole, lane_part = _split(

@@ -7,7 +7,7 @@ from ...dialects.loop import KernelOp
 from ...dialects.sched import ScheduleOp
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel
+from .analysis import Compute, Kernel, epilogue_of
 from .blocked import is_blocked, schedule_blocked
 from .contraction import schedule_contraction
 from .elementwise import schedule_elementwise
@@ -63,30 +63,6 @@ def inline_cheap(schedule: Schedule) -> None:
                 schedule.compute_inline(symbol)
             except ScheduleError:
                 continue  # read through an opaque index, or by a combiner: it keeps its buffer
-
-
-def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
-    """The elementwise compute that alone reads a reduction, over the same points."""
-    readers = facts.readers(compute)
-    if not facts.is_internal(compute) or len(readers) != 1 or not compute.writes_memory_once:
-        return None
-    reader = readers[0]
-    same = [a.size for a in reader.parallel] == [a.size for a in compute.parallel]
-    if reader.reduce or not same or not facts.computes:
-        return None
-    out = compute.stmt.outs[0]
-    reads = [read for read in reader.reads if read.source is out]
-    rank = len(compute.parallel)
-    identity = all(
-        read.fill is None and str(read.map.data.results) == str(_identity(rank)) for read in reads
-    )
-    return reader if identity else None
-
-
-def _identity(rank: int) -> tuple[object, ...]:
-    from ...core.affine import dim
-
-    return tuple(dim(i) for i in range(rank))
 
 
 def _is_canonical(schedule: Schedule, compute: Compute) -> bool:
