@@ -66,6 +66,16 @@ def minimum(x: Value, y: Value) -> Scalar:
     return first.binary(ops.MIN, second)
 
 
+def clamp(x: Scalar, low: Value, high: Value) -> Scalar:
+    """`x` limited to [low, high]; NaN stays NaN."""
+    return minimum(maximum(x, low), high)
+
+
+def relu(x: Scalar) -> Scalar:
+    """max(x, 0); NaN stays NaN."""
+    return where(x < 0, 0, x)
+
+
 def power(x: Scalar, y: Value) -> Scalar:
     """`x ** y` of one type."""
     return x.binary(ops.POWER, y)
@@ -116,3 +126,8 @@ rsqrt = unary("rsqrt")
 sin = unary("sin")
 sqrt = unary("sqrt")
 tanh = unary("tanh")
+
+
+def sigmoid(x: Scalar) -> Scalar:
+    """1 / (1 + e ** -x)."""
+    return 1.0 / (1.0 + exp(-x))

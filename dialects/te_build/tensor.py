@@ -24,6 +24,8 @@ class Tensor:
     `names` are the axes of the compute that made it, empty for an argument.
     """
 
+    __iter__ = None  # otherwise x[0], x[1] ... would make one
+
     def __init__(self, shape: Sequence[int], dtype: Attribute, names: Sequence[str] = ()):
         self.shape = tuple(shape)
         self.dtype = dtype
