@@ -17,6 +17,7 @@ from ...dialects import te
 from ...dialects.graph.base import ConstantOp
 from ...dialects.loop import BufferType, KernelOp
 from ...frontends.te.kernel import Kernel, create_kernel
+from ...frontends.te.origin import located
 from ...frontends.te.tensor import Tensor
 from ...lowering.program.packing import pack
 from ...passes.graph.bind_inputs import INPUT_NAMES
@@ -124,11 +125,21 @@ def build(
 
     Raises: NncError: arguments are missing or have no place, the kernel cannot be compiled.
     """
-    options = Options.of(target, threads, numerics)
+    with located:
+        return _build(outputs, args, Options.of(target, threads, numerics), name, params or {})
+
+
+def _build(
+    outputs: Schedule | Tensor | Sequence[Tensor],
+    args: Sequence[Tensor],
+    options: Options,
+    name: str | None,
+    params: Params,
+) -> Function:
     options.check_runs_here()
     schedule = outputs if isinstance(outputs, Schedule) else None
     kernel = outputs.source if isinstance(outputs, Schedule) else create_kernel(outputs, None, name)
-    contents = {x: accept(_spec(x, x.name), value) for x, value in (params or {}).items()}
+    contents = {x: accept(_spec(x, x.name), value) for x, value in params.items()}
     check_arguments(args, kernel, contents)
     if schedule is not None:
         schedule.check()

@@ -8,11 +8,10 @@ from typing import Any, TypeAlias
 from xdsl.ir import Operation
 from xdsl.ir.affine import AffineMap
 
-from ...core.errors import ExpressionError, NncError
-from ...core.locations import describe_location
+from ...core.errors import ExpressionError
 from ...frontends.te.compute import ReduceAxis
 from ...frontends.te.kernel import Kernel, create_kernel
-from ...frontends.te.origin import here
+from ...frontends.te.origin import here, located
 from ...frontends.te.tensor import Axis, Tensor
 from ...frontends.te.tensor import Operation as Source
 from ...lowering.te_to_loop.kernel import KernelConverter
@@ -38,25 +37,23 @@ class Schedule(NestSchedule):
 
         Raises: ExpressionError: the kernel does not compute it.
         """
-        if isinstance(compute, str):
-            self.statements(compute)
-            return Stage(self, compute, None)
-        symbol = self.source.symbols.get(compute.op)
-        if symbol is None:
-            computed = ", ".join(f"'{name}'" for name in self.source.symbols.values())
-            raise ExpressionError(
-                f"the schedule has no stage '{compute.name}'", hint=f"it computes {computed}"
-            )
+        with located:
+            if isinstance(compute, str):
+                self.statements(compute)
+                return Stage(self, compute, None)
+            symbol = self.source.symbols.get(compute.op)
+            if symbol is None:
+                computed = ", ".join(f"'{name}'" for name in self.source.symbols.values())
+                raise ExpressionError(
+                    f"the schedule has no stage '{compute.name}'", hint=f"it computes {computed}"
+                )
         return Stage(self, symbol, compute.op)
 
     def run(self, op: Operation) -> Any:
         """Run a primitive; its place, for messages and logs, is the user's line."""
         op.location = here()
-        try:
+        with located:
             return super().run(op)
-        except NncError as error:
-            error.where = error.where or describe_location(op.location)
-            raise
 
 
 class Stage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from xdsl.dialects.builtin import IndexType, LocationAttr
 from xdsl.ir import Block, Region
@@ -32,7 +32,7 @@ StepFunction: TypeAlias = Callable[..., "AnyTensor | Sequence[AnyTensor]"]
 
 def compute(
     shape: Sequence[int] | int, function: Of[Index, BodyResult], name: str = "compute"
-) -> Tensor | tuple[Tensor, ...]:
+) -> Any:
     """A tensor given point by point.
 
     Args:
@@ -45,8 +45,7 @@ def compute(
     Returns: the tensor, or a tuple of them where the function returns a tuple.
     Raises: ExpressionError: with the line of the user's program.
     """
-    location = here()
-    with located(location):
+    with located:
         sizes = extents(shape)
         labels = axis_labels(function, len(sizes))
     several = False
@@ -119,7 +118,7 @@ def reduce_axis(range_: tuple[int, int] | int, name: str = "k") -> ReduceAxis:
 
     Raises: ExpressionError: the range is no pair of integers that ascend, or the name none.
     """
-    with located(here()):
+    with located:
         ends = range_ if isinstance(range_, tuple) else (0, range_)
         pair = [whole(end, "the end of a range") for end in ends]
         if len(pair) != 2 or pair[0] > pair[1]:
@@ -149,7 +148,7 @@ def scan(
     *,
     axis: str = "t",
     reverse: bool = False,
-) -> Tensor | tuple[Tensor, ...]:
+) -> Any:
     """A sequential loop over tensors.
 
     Args:
@@ -166,7 +165,7 @@ def scan(
     """
     location = here()
     inits = [as_tensor(x) for x in ([init] if isinstance(init, AnyTensor) else init)]
-    with located(location):
+    with located:
         (extent,) = extents(steps)
         check_name(name)
         block = Block(arg_types=[IndexType(), *(x.value.type for x in inits)])

@@ -13,7 +13,7 @@ from ...dialects import te
 from ...dialects.te_build import KernelBuilder
 from ...dialects.te_build.tensor import Stored
 from .compute import in_order
-from .origin import here, located
+from .origin import located
 from .tensor import Operation, Tensor, check_name
 
 
@@ -53,11 +53,14 @@ def create_kernel(
 
     Raises: ExpressionError: an input is missing or none, or an output belongs to a scan.
     """
-    location = here()
     results = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    with located(location):
+    with located:
         if not results:
             raise ExpressionError("a kernel has at least one output")
+        if len(set(results)) != len(results):
+            raise ExpressionError("an output stands twice")
+        if given := [x.name for x in results if x.op.kind == "placeholder"]:
+            raise ExpressionError(f"the output '{given[0]}' is a placeholder: nothing computes it")
         check_name(name or results[0].name)
         order = in_order(results)
         for source in order:
@@ -114,7 +117,7 @@ def _arguments(
 
 def placeholders(results: Sequence[Tensor]) -> list[Tensor]:
     """The placeholders that tensors come from, in the order in which they are met."""
-    found: dict[Tensor, None] = {x: None for x in results if x.op.kind == "placeholder"}
+    found: dict[Tensor, None] = {}
     for source in in_order(results):
         found.update((x, None) for x in source.inputs if x.op.kind == "placeholder")
     return list(found)

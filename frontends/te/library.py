@@ -18,7 +18,7 @@ from . import combiners
 from .compute import ReduceAxis
 from .dtypes import DType, element_of, max_value
 from .elements import exp
-from .origin import here, located
+from .origin import located
 from .reductions import CommReducer, Dimensions, dimensions_of, over_dimensions
 from .tensor import Tensor, as_tensor, broadcast_shape, define, elementwise, extents
 
@@ -28,7 +28,7 @@ def matmul(a: AnyTensor, b: AnyTensor, name: str = "matmul") -> Tensor:
 
     Raises: ExpressionError: the inner dimensions differ, or those in front do not broadcast.
     """
-    with located(here()):
+    with located:
         if not a.rank or not b.rank:
             raise ExpressionError("matmul takes vectors, matrices and stacks of them, no scalars")
         inner = b.shape[-2] if b.rank > 1 else b.shape[0]
@@ -64,7 +64,7 @@ def transpose(x: AnyTensor, axes: Sequence[int] | None = None) -> Tensor:
     Raises: ExpressionError: the axes are no permutation.
     """
     order = list(range(x.rank))[::-1] if axes is None else [axis % max(x.rank, 1) for axis in axes]
-    with located(here()):
+    with located:
         if sorted(order) != list(range(x.rank)):
             raise ExpressionError(f"{list(axes or ())} is no order of {x.rank} dimensions")
     names = x.names if len(x.names) == x.rank else tuple(axis_names(x.shape))
@@ -80,7 +80,7 @@ def reshape(x: AnyTensor, shape: Sequence[int] | int) -> Tensor:
 
     Raises: ExpressionError: the numbers of elements differ.
     """
-    with located(here()):
+    with located:
         new = _open_extent(x, [shape] if isinstance(shape, int) else list(shape))
 
     def body(*indices: Index) -> Scalar:
@@ -104,7 +104,7 @@ def _open_extent(x: AnyTensor, shape: list[int]) -> tuple[int, ...]:
 
 def expand_dims(x: AnyTensor, axis: int) -> Tensor:
     """One more dimension of 1, before dimension `axis` of the result."""
-    with located(here()):
+    with located:
         if not -x.rank - 1 <= axis <= x.rank:
             raise ExpressionError(f"a tensor of rank {x.rank} has no place {axis}")
     at = axis % (x.rank + 1)
@@ -117,7 +117,7 @@ def squeeze(x: AnyTensor, axis: Dimensions = None) -> Tensor:
     Raises: ExpressionError: a named one is not 1.
     """
     ones = [d for d, size in enumerate(x.shape) if size == 1]
-    with located(here()):
+    with located:
         dropped = ones if axis is None else dimensions_of(x, axis)
         if not set(dropped) <= set(ones):
             raise ExpressionError(f"a dimension of {list(x.shape)} that is squeezed is not 1")
@@ -129,7 +129,7 @@ def broadcast_to(x: AnyTensor, shape: Sequence[int]) -> Tensor:
 
     Raises: ExpressionError: the shape does not broadcast to that.
     """
-    with located(here()):
+    with located:
         new = extents(shape)
         if broadcast_shape([x.shape, new]) != new:
             raise ExpressionError(f"{list(x.shape)} does not broadcast to {list(new)}")
@@ -145,7 +145,7 @@ def concatenate(tensors: Sequence[AnyTensor], axis: int = 0) -> Tensor:
 
     Raises: ExpressionError: none, or other dimensions or element types differ.
     """
-    with located(here()):
+    with located:
         if not tensors:
             raise ExpressionError("nothing to concatenate")
         first = tensors[0]
@@ -184,7 +184,7 @@ def pad(x: AnyTensor, widths: Sequence[tuple[int, int]], value: Number = 0) -> T
 
     Raises: ExpressionError: not one pair of widths for each dimension.
     """
-    with located(here()):
+    with located:
         if len(widths) != x.rank:
             raise ExpressionError(f"{len(widths)} pairs of widths for rank {x.rank}")
         sizes = zip(x.shape, widths, strict=True)
@@ -199,7 +199,7 @@ def pad(x: AnyTensor, widths: Sequence[tuple[int, int]], value: Number = 0) -> T
 
 def take(x: AnyTensor, indices: AnyTensor, axis: int = 0) -> Tensor:
     """Slices of x at the positions in an integer tensor, which must be inside."""
-    with located(here()):
+    with located:
         (at,) = dimensions_of(x, axis)
     shape = [*x.shape[:at], *indices.shape, *x.shape[at + 1 :]]
 
@@ -212,7 +212,7 @@ def take(x: AnyTensor, indices: AnyTensor, axis: int = 0) -> Tensor:
 
 def flip(x: AnyTensor, axis: Dimensions = None) -> Tensor:
     """Dimensions backwards, all where none are named."""
-    with located(here()):
+    with located:
         turned = dimensions_of(x, axis)
 
     def body(*indices: Index) -> Scalar:
@@ -224,7 +224,7 @@ def flip(x: AnyTensor, axis: Dimensions = None) -> Tensor:
 
 def full(shape: Sequence[int] | int, value: Number, dtype: DType = "float32") -> Tensor:
     """One number everywhere."""
-    with located(here()):
+    with located:
         sizes, element = extents(shape), element_of(dtype)
 
     def body(*_: Index) -> Scalar:
@@ -245,7 +245,7 @@ def ones(shape: Sequence[int] | int, dtype: DType = "float32") -> Tensor:
 
 def arange(size: int, dtype: DType = "int64") -> Tensor:
     """0, 1, 2 ... as many as `size`."""
-    with located(here()):
+    with located:
         (extent,), element = extents(size), element_of(dtype)
     return define("arange", {"i": extent}, lambda i: i.cast(element))[0]
 
@@ -255,7 +255,7 @@ def mean(x: AnyTensor, axis: Dimensions = None, keepdims: bool = False) -> Tenso
 
     Raises: ExpressionError: the elements are integers.
     """
-    with located(here()):
+    with located:
         dimensions = dimensions_of(x, axis)
         if not is_float(x.dtype):
             raise ExpressionError("the mean of integers", hint="x.astype('float32')")
@@ -288,7 +288,7 @@ def argmin(x: AnyTensor, axis: int = -1, keepdims: bool = False) -> Tensor:
 
 
 def _arg(name: str, x: AnyTensor, axis: int, keepdims: bool) -> Tensor:
-    with located(here()):
+    with located:
         dimensions = dimensions_of(x, axis)
     largest = name == "argmax"
 

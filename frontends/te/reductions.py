@@ -18,7 +18,7 @@ from ...dialects.te_build.body import current_body, writing
 from ...dialects.te_build.compute import Element, combine_values
 from ...dialects.te_build.ops import Number, check_number, highest, is_unsigned, lowest, plain
 from .compute import ReduceAxis
-from .origin import here, located
+from .origin import located
 from .tensor import Tensor, define, whole
 
 Axes: TypeAlias = "ReduceAxis | Sequence[ReduceAxis]"
@@ -50,7 +50,7 @@ class Combiner:
         Raises: ExpressionError: no axis, or one that is none; bool where numbers are meant.
         """
         if isinstance(x, AnyTensor):
-            with located(here()):
+            with located:
                 dimensions = dimensions_of(x, cast("Dimensions", axis))
                 if where is not None:
                     raise ExpressionError("`where` is for elements, not for tensors")

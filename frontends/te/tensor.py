@@ -118,10 +118,11 @@ class Operators(AnyTensor):
 
     def __getitem__(self, indices: Pick | tuple[Pick, ...]) -> Any:
         """An element where every dimension has an index, else a view: `x[i]`, `x[1:, k]`."""
-        picks = _completed(self, indices if isinstance(indices, tuple) else (indices,))
-        if any(isinstance(pick, slice) for pick in picks):
-            return Slice(self, picks)
-        return self.read(cast("list[IndexLike]", picks))
+        with located:
+            picks = _completed(self, indices if isinstance(indices, tuple) else (indices,))
+            if any(isinstance(pick, slice) for pick in picks):
+                return Slice(self, picks)
+            return self.read(cast("list[IndexLike]", picks))
 
     def __add__(self, other: Operand) -> Tensor:
         return _binary("add", self, other)
@@ -304,7 +305,7 @@ def placeholder(
     Raises: ExpressionError: an extent is no number, or the name no identifier.
     """
     location = here()
-    with located(location):
+    with located:
         check_name(name)
         element = element_of(dtype)
         block = Block(arg_types=[tensor_of(element, extents(shape))])
@@ -357,7 +358,7 @@ def define(name: str, axes: Mapping[str, int], function: Of[Index, BodyResult]) 
     def body(*indices: Index) -> BodyResult:
         return _without_index(call(function, indices))
 
-    with located(location):
+    with located:
         check_name(name)
         written = write_compute(name, axes, body, Written(location))
     inputs = tuple(source for source in written.sources.values() if isinstance(source, Tensor))
@@ -384,7 +385,7 @@ def elementwise(name: str, function: Callable[..., Any], *operands: Operand) -> 
     Raises: ExpressionError: shapes that do not broadcast, element types that differ.
     """
     tensors = [operand for operand in operands if isinstance(operand, AnyTensor)]
-    with located(here()):
+    with located:
         shape = broadcast_shape([tensor.shape for tensor in tensors])
     names = next((t.names for t in tensors if len(t.names) == len(shape)), tuple(axis_names(shape)))
 
