@@ -14,8 +14,8 @@ unsigned op, and writes signless te.
 """
 
 from .body import Body
-from .compute import Reduction
 from .kernel import KernelBuilder, axis_names, te_type
+from .reduction import Reduction
 from .scalar import Index, Scalar, Value
 from .tensor import Splat, Tensor
 

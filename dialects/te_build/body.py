@@ -19,6 +19,7 @@ from ...core.errors import ExpressionError
 from ..te import CoeffOp, IndexOp, ReadOp, YieldOp
 from . import ops
 from .ops import INDEX, Number, Properties, plain
+from .reduction import Reduction, nested_reduction
 from .scalar import Index, Scalar
 
 if TYPE_CHECKING:
@@ -166,6 +167,8 @@ class Body:
 
         Raises: ExpressionError: it is no number, or none of the type.
         """
+        if isinstance(value, Reduction):
+            raise nested_reduction()
         if not isinstance(value, Real):  # Python's and NumPy's
             raise ExpressionError(f"expected an element or a number, got {value!r}")
         number = int(value) if isinstance(value, Integral) else float(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NoReturn, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
@@ -18,43 +18,13 @@ from ..graph.types import tensor_type
 from ..index_space import PARALLEL, REDUCE, AxisAttr
 from .body import Body, Origin, current_body, writing
 from .ops import Number, literal, plain, type_of
+from .reduction import Reduction
 from .scalar import Index, Scalar
 from .signature import Of, call
 from .tensor import Tensor
 
 Extents = Mapping[str, int]
 Combine = Callable[[tuple[Scalar, ...], tuple[Scalar, ...]], Sequence[Scalar]]
-
-
-@dataclass(frozen=True, eq=False)
-class Reduction:
-    """What a compute's function returns to combine its values over reduce axes.
-
-    Attributes:
-        over: the bound axes that it runs over, in order; `None` for those that it made itself.
-    """
-
-    values: tuple[Scalar, ...]
-    combiner: tuple[str, ...] = ()
-    init: tuple[Attribute, ...] = ()
-    combine: Region | None = None
-    over: tuple[Hashable, ...] | None = None
-
-    def _nested(self, *_: object) -> NoReturn:
-        raise nested_reduction()
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __neg__ = __abs__ = _nested
-    __truediv__ = __rtruediv__ = __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = _nested
-    __pow__ = __rpow__ = __and__ = __or__ = __xor__ = __invert__ = _nested
-    __lt__ = __le__ = __gt__ = __ge__ = __bool__ = astype = cast = _nested
-
-
-def nested_reduction() -> ExpressionError:
-    """The refusal of a reduction inside an expression."""
-    return ExpressionError(
-        "a reduction stands inside an expression",
-        hint="it is all that a compute returns: give it a compute of its own, and read that one",
-    )
 
 
 Element: TypeAlias = "Scalar | Index | Number"

@@ -28,7 +28,6 @@ from .compute import (
     BodyResult,
     Combine,
     Extents,
-    Reduction,
     axis_of,
     combine_values,
     name_results,
@@ -36,6 +35,7 @@ from .compute import (
     write_compute,
 )
 from .ops import Number
+from .reduction import Reduction
 from .scalar import Index, Scalar, Value
 from .signature import Of, call
 from .tensor import Splat, Stored, Tensor

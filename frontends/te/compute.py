@@ -106,7 +106,8 @@ class ReduceAxis(Index):
         return body.bind(self, self.name, self.extent)
 
     def place(self) -> tuple[Body, AffineExpr]:
-        body = current_body()
+        with located:
+            body = current_body()
         return (self.bound(body) + self.begin).place()
 
     def __repr__(self) -> str:
