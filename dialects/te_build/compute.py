@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, cast
 
 from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, StringAttr, TensorType
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir.affine import AffineDimExpr
 
 from ...core.affine import bounds, dim
 from ...core.errors import ExpressionError
@@ -131,13 +132,13 @@ def _check_reads(body: Body) -> None:
     """
     if any(extent == 0 for _, extent in body.axes):
         return
+    ranges = body.ranges
     for op, exprs in body.reads:
         if not isinstance(op, te.ReadOp) or op.fill is not None:
             continue
-        for position, (expr, size) in enumerate(
-            zip(exprs, tensor_shape(op.source.type), strict=True)
-        ):
-            interval = bounds(expr, body.ranges)
+        shape = tensor_shape(op.source.type)
+        for position, (expr, size) in enumerate(zip(exprs, shape, strict=True)):
+            interval = ranges.of(expr) if isinstance(expr, AffineDimExpr) else bounds(expr, ranges)
             if interval is None or (interval[0] >= 0 and interval[1] <= size):
                 continue
             if not _is_guarded(op, body):
