@@ -43,6 +43,10 @@ class InputError(NncError):
     """Arrays, names or shapes given to a model that do not fit its inputs."""
 
 
+class ExpressionError(NncError):
+    """A tensor expression that means nothing: ranks, element types, axes or names do not fit."""
+
+
 class PassError(NncError):
     """A pass or lowering that cannot go on with the IR it was given."""
 

@@ -133,6 +133,11 @@ def _run_scan(op: te.ScanOp, tensors: Tensors) -> None:
 def run_compute(op: te.ComputeOp, tensors: Tensors) -> None:
     """Evaluate one compute into `tensors`."""
     shape = tuple(axis.size for axis in op.parallel_axes)
+    if 0 in shape:  # nothing is read, not even at an index that no axis moves
+        for result in op.results:
+            dtype = numpy_dtype(tensor_element(result.type))
+            tensors.values[result] = np.empty(shape, dtype)
+        return
     if not op.reduce_axes:
         scope, yielded = _evaluate(op, tensors, _positions(op, None))
         for result, value in zip(op.results, yielded, strict=True):

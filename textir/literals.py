@@ -100,13 +100,21 @@ def float_text(value: float, type_: Any) -> str:
         packed = type_.pack((value,))
         for digits in range(3, 10):
             short = f"{value:.{digits}g}"
-            if type_.pack((float(short),)) == packed:
+            if _packed(type_, float(short)) == packed:
                 text = short
                 break
     mantissa, exponent, power = text.partition("e")
     if "." not in mantissa:
         mantissa += ".0"
     return f"{mantissa}{exponent}{power}"
+
+
+def _packed(type_: Any, value: float) -> bytes | None:
+    """The bits, `None` where rounding up the largest number has left the type."""
+    try:
+        return type_.pack((value,))
+    except OverflowError:
+        return None
 
 
 def bare_list(text: str, element: Attribute) -> DenseArrayBase[Any] | None:

@@ -13,8 +13,10 @@ opaque. Types are those of the graph, with signedness (`ui8`): the builder picks
 unsigned op, and writes signless te.
 """
 
-from .kernel import KernelBuilder, Reduction, axis_names, te_type
-from .scalar import Body, Index, Scalar, Value
+from .body import Body
+from .kernel import KernelBuilder, axis_names, te_type
+from .reduction import Reduction
+from .scalar import Index, Scalar, Value
 from .tensor import Splat, Tensor
 
 __all__ = [

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 from xdsl.dialects.builtin import (
     UNKNOWN_LOC,
     AffineMapAttr,
-    ArrayAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
     LocationAttr,
@@ -22,32 +19,28 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.irdl import IRDLOperation
 
 from ...core.affine import dim
-from ...core.irtypes import strings, tensor_element, tensor_shape
+from ...core.irtypes import tensor_element, tensor_shape
 from .. import te
 from ..graph.types import layout as layout_of
-from ..graph.types import tensor_type
-from ..index_space import PARALLEL, REDUCE, AxisAttr
-from .ops import Number, literal, plain
-from .scalar import Body, Index, Scalar, Value
+from ..index_space import PARALLEL
+from .body import Body, current_body
+from .compute import (
+    BodyResult,
+    Combine,
+    Extents,
+    axis_of,
+    combine_values,
+    name_results,
+    tensor_of,
+    write_compute,
+)
+from .ops import Number
+from .reduction import Reduction
+from .scalar import Index, Scalar, Value
 from .signature import Of, call
 from .tensor import Splat, Stored, Tensor
 
-Extents = Mapping[str, int]
 ScanBody = Callable[[Callable[[], Scalar], Sequence[Tensor]], Sequence[Tensor]]
-Combine = Callable[[tuple[Scalar, ...], tuple[Scalar, ...]], Sequence[Scalar]]
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """What a compute's function returns to combine its values over reduce axes."""
-
-    values: tuple[Scalar, ...]
-    combiner: tuple[str, ...] = ()
-    init: tuple[Attribute, ...] = ()
-    combine: Region | None = None
-
-
-BodyResult = Scalar | Reduction | Sequence[Scalar]
 
 
 class KernelBuilder:
@@ -67,13 +60,12 @@ class KernelBuilder:
         self._block = Block(arg_types=[te_type(type_) for type_ in args.values()])
         self._target = self._block
         self._names: dict[str, int] = {}
-        self._bodies: list[Body] = []
         self.layouts: dict[tuple[int, ...], AffineMapAttr] = {}
         """The layout of computes that have one of these shapes."""
         self.args: list[Tensor] = []
         for value, (arg_name, type_) in zip(self._block.args, args.items(), strict=True):
             value.name_hint = arg_name
-            self.args.append(Stored(self, value, tensor_element(type_)))
+            self.args.append(Stored(value, tensor_element(type_)))
 
     def argument(self, name: str, type_: Attribute, *, const: bool = False) -> Tensor:
         """One more argument, after the others."""
@@ -84,14 +76,13 @@ class KernelBuilder:
         self._arg_names.append(name)
         if const:
             self._const.add(name)
-        self.args.append(Stored(self, value, tensor_element(type_)))
+        self.args.append(Stored(value, tensor_element(type_)))
         return self.args[-1]
 
     @property
     def body(self) -> Body:
         """The body that is being written."""
-        assert self._bodies, "reads and scalars stand inside a compute's function"
-        return self._bodies[-1]
+        return current_body()
 
     def fresh(self, name: str) -> str:
         """`name`, or `name_1`, `name_2` ... where it is taken."""
@@ -101,7 +92,7 @@ class KernelBuilder:
 
     def splat(self, value: Number, dtype: Attribute, shape: Sequence[int] = ()) -> Tensor:
         """A constant tensor with one value; it costs no memory."""
-        return Splat(self, shape, dtype, value)
+        return Splat(shape, dtype, value)
 
     def compute(
         self,
@@ -125,51 +116,23 @@ class KernelBuilder:
 
         They live in memory in `layout`, by default in that of their shape.
         """
-        block = Block()
-        body = Body(self, block, list(axes.items()))
-        self._bodies.append(body)
-        out = call(function, [Index(body, dim(position)) for position in range(len(axes))])
-        self._bodies.pop()
-        reduction = _as_reduction(out)
-        body.finish(reduction.values)
         layout = layout or self.layouts.get(tuple(axes.values()))
-        return self._finish_compute(self.fresh(name), body, len(axes), reduction, layout)
-
-    def _finish_compute(
-        self,
-        name: str,
-        body: Body,
-        num_parallel: int,
-        reduction: Reduction,
-        layout: AffineMapAttr | None,
-    ) -> tuple[Tensor, ...]:
-        shape = tuple(extent for _, extent in body.axes[:num_parallel])
-        attrs = [
-            _axis(label, PARALLEL if at < num_parallel else REDUCE, extent)
-            for at, (label, extent) in enumerate(body.axes)
-        ]
-        properties: dict[str, Attribute] = {"sym_name": StringAttr(name), "axes": ArrayAttr(attrs)}
-        if reduction.combiner:
-            properties["combiner"] = strings(reduction.combiner)
-        if reduction.init:
-            properties["init"] = ArrayAttr(reduction.init)
-        regions = [Region(body.block)]
-        if reduction.combine is not None:
-            regions.append(reduction.combine)
-        types = [_tensor(value.value.type, shape, layout) for value in reduction.values]
-        op = te.ComputeOp.create(
-            result_types=types, properties=properties, regions=regions, location=self.location
-        )
-        self._target.add_op(op)
-        dtypes = [value.dtype for value in reduction.values]
-        return self._results(op, name, dtypes, [label for label, _ in body.axes[:num_parallel]])
+        written = write_compute(self.fresh(name), axes, function, self, layout)
+        self._target.add_op(written.op)
+        return self._results(written.op, written.dtypes, list(axes))
 
     def _results(
-        self, op: IRDLOperation, name: str, dtypes: Sequence[Attribute], axes: Sequence[str]
+        self, op: IRDLOperation, dtypes: Sequence[Attribute], axes: Sequence[str]
     ) -> tuple[Tensor, ...]:
-        for position, result in enumerate(op.results):
-            result.name_hint = name if len(op.results) == 1 else f"{name}_r{position}"
-        return tuple(Stored(self, r, d, axes) for r, d in zip(op.results, dtypes, strict=True))
+        return tuple(Stored(r, d, axes) for r, d in zip(op.results, dtypes, strict=True))
+
+    def insert(self, op: te.ComputeOp | te.ScanOp) -> None:
+        """Put an op that was written elsewhere behind the others; its symbols become unique."""
+        for inner in op.walk():
+            if isinstance(inner, te.ComputeOp | te.ScanOp):
+                inner.sym_name = StringAttr(self.fresh(inner.sym_name.data))
+                name_results(inner, inner.sym_name.data)
+        self._target.add_op(op)
 
     def coeff(self, matrix: Sequence[Sequence[float]], indices: Sequence[Index]) -> Scalar:
         """An entry of a small literal f32 matrix; a zero is the absence of a term."""
@@ -198,20 +161,7 @@ class KernelBuilder:
 
         `init` is the neutral tuple.
         """
-        values = tuple(call(function, self._reduce_axes(axes)))
-        types = [value.value.type for value in values]
-        block = Block(arg_types=[*types, *types])
-        body = Body(self, block, [])
-        scalars = [
-            Scalar(body, argument, values[at % len(values)].dtype)
-            for at, argument in enumerate(block.args)
-        ]
-        self._bodies.append(body)
-        combined = combine(tuple(scalars[: len(values)]), tuple(scalars[len(values) :]))
-        self._bodies.pop()
-        body.finish(combined)
-        neutral = [literal(number, v.dtype) for number, v in zip(init, values, strict=True)]
-        return Reduction(values, (), tuple(neutral), Region(block))
+        return combine_values(combine, init, tuple(call(function, self._reduce_axes(axes))))
 
     def _reduce_axes(self, axes: Extents) -> list[Index]:
         body = self.body
@@ -237,7 +187,7 @@ class KernelBuilder:
         types = [value.type for value in values]
         block = Block(arg_types=[IndexType(), *types])
         states = [
-            Stored(self, argument, init.dtype)
+            Stored(argument, init.dtype)
             for argument, init in zip(block.args[1:], inits, strict=True)
         ]
         block.args[0].name_hint = axis[0]
@@ -248,11 +198,12 @@ class KernelBuilder:
         self._target = outer
         block.add_op(te.YieldOp.create(operands=yielded, location=self.location))
         label, extent = axis
-        axis_attr = _axis(label, PARALLEL, extent)
+        axis_attr = axis_of(label, PARALLEL, extent)
         op = te.ScanOp(name, axis_attr, values, Region(block), reverse)
         op.location = self.location
         outer.add_op(op)
-        return self._results(op, name, [init.dtype for init in inits], ())
+        name_results(op, name)
+        return self._results(op, [init.dtype for init in inits], ())
 
     def finish(self, *results: Tensor) -> te.KernelOp:
         """The kernel with these results; arguments that nobody reads stay.
@@ -292,28 +243,9 @@ class KernelBuilder:
         return copy.value
 
 
-def _as_reduction(out: BodyResult) -> Reduction:
-    if isinstance(out, Reduction):
-        return out
-    return Reduction((out,) if isinstance(out, Scalar) else tuple(out))
-
-
 def te_type(type_: Attribute) -> TensorType[Any]:
     """The te type of a graph tensor type: signless, without names of dims; its layout stays."""
-    return _tensor(plain(tensor_element(type_)), tensor_shape(type_), layout_of(type_))
-
-
-# Attributes cost more than the ops that hold them, and kernels share most of theirs.
-@lru_cache(maxsize=4096)
-def _axis(name: str, kind: str, extent: int) -> AxisAttr:
-    return AxisAttr.get(name, kind, extent)
-
-
-@lru_cache(maxsize=4096)
-def _tensor(
-    element: Attribute, shape: tuple[int, ...], layout: AffineMapAttr | None = None
-) -> TensorType[Any]:
-    return cast("TensorType[Any]", tensor_type(shape, element, layout))
+    return tensor_of(tensor_element(type_), tensor_shape(type_), layout_of(type_))
 
 
 _LETTERS = "ijklmnopqrstuvw"

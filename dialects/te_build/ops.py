@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf, isfinite
 from typing import TypeAlias
 
 from xdsl.dialects import arith, math
@@ -14,6 +15,7 @@ from xdsl.dialects.builtin import (
     IndexType,
     IntegerAttr,
     IntegerType,
+    f32,
     i1,
     i64,
 )
@@ -21,6 +23,7 @@ from xdsl.ir import Attribute, Operation
 
 from ...core.dtypes import dtype_name, signless
 from ...core.dtypes import is_unsigned as _is_unsigned
+from ...core.errors import ExpressionError
 
 Number: TypeAlias = "int | float | bool"
 Properties: TypeAlias = "Mapping[str, Attribute]"
@@ -48,7 +51,10 @@ class Family:
         else:
             cls = self.unsigned if is_unsigned(dtype) else self.signed
             properties = _WRAP if cls in _WRAPPING else _NONE
-        assert cls is not None, f"{self.name} has no op for {dtype}"
+        if cls is None:
+            raise ExpressionError(
+                f"{self.name} of {dtype_name(dtype)} is not defined", hint="cast the operand first"
+            )
         return cls, properties
 
 
@@ -114,6 +120,44 @@ def bitwidth(dtype: Attribute) -> int:
 def plain(dtype: Attribute) -> Attribute:
     """The te element type of a graph element type."""
     return dtype if isinstance(dtype, IndexType) else signless(dtype)
+
+
+def lowest(dtype: Attribute) -> float | int:
+    """The least value of a type: minus infinity of floats."""
+    if is_float(dtype):
+        return -inf
+    return 0 if is_unsigned(dtype) else -(1 << (bitwidth(dtype) - 1))
+
+
+def highest(dtype: Attribute) -> float | int:
+    """The greatest value of a type: infinity of floats."""
+    if is_float(dtype):
+        return inf
+    bits = bitwidth(dtype)
+    return (1 << bits) - 1 if is_unsigned(dtype) else (1 << (bits - 1)) - 1
+
+
+def type_of(number: Number) -> Attribute:
+    """The element type of a number that no operand gives one: i1, i64 or f32."""
+    if isinstance(number, bool):
+        return i1
+    return i64 if isinstance(number, int) else f32
+
+
+def check_number(value: Number, dtype: Attribute) -> None:
+    """Refuse a number that a type does not have; integers may be meant as signed or unsigned.
+
+    Raises: ExpressionError.
+    """
+    if is_float(dtype):
+        return
+    whole = isfinite(value) and value == int(value)
+    bits = 64 if isinstance(dtype, IndexType) else bitwidth(dtype)
+    if not whole or not -(1 << (bits - 1)) <= value < (1 << bits):
+        raise ExpressionError(
+            f"{value} is no {dtype_name(dtype)}",
+            hint="a number takes the type of the other operand: cast that one first",
+        )
 
 
 def literal(value: Number, dtype: Attribute) -> Attribute:

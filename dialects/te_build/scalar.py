@@ -2,166 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeGuard, cast, overload
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import (
-    AffineMapAttr,
-    BFloat16Type,
-    DenseIntOrFPElementsAttr,
-    IndexType,
-    f32,
-    i1,
-    i64,
-)
-from xdsl.ir import Attribute, Block, Operation, SSAValue
-from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineExpr, AffineMap
+from xdsl.dialects.builtin import BFloat16Type, IndexType, f32, i1, i64
+from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineExpr
 
-from ...core.affine import Range as AxisRange
-from ...core.affine import Ranges, const, dim, linear_terms, sym
-from ..te import CoeffOp, IndexOp, ReadOp, YieldOp
+from ...core.affine import const
+from ...core.dtypes import dtype_name
+from ...core.errors import ExpressionError
 from . import ops
-from .ops import INDEX, Family, Number, Properties, bitwidth, is_float, is_unsigned, plain
+from .ops import Family, Number, Properties, bitwidth, is_float, is_unsigned, plain
 
 if TYPE_CHECKING:
-    from .kernel import KernelBuilder
+    from .body import Body
 
 Value: TypeAlias = "Scalar | Index | Number"
 """What an expression accepts: a number takes the other operand's type."""
 
 
-class Body:
-    """The block that a compute's function is writing to; equal ops are made once."""
-
-    def __init__(self, kernel: KernelBuilder, block: Block, axes: Sequence[tuple[str, int]]):
-        self.kernel = kernel
-        self.block = block
-        self.axes: list[tuple[str, int]] = list(axes)
-        self.symbols: list[SSAValue] = []
-        self._memo: dict[tuple[object, ...], SSAValue] = {}
-        self._reads: list[tuple[ReadOp | CoeffOp, tuple[AffineExpr, ...]]] = []
-
-    @property
-    def ranges(self) -> Ranges:
-        """What is known of the axes."""
-        ranges: list[AxisRange] = [(0, extent) for _, extent in self.axes]
-        return Ranges(tuple(ranges))
-
-    def emit(
-        self,
-        op: tuple[type[Operation], Properties],
-        operands: Sequence[SSAValue],
-        type_: Attribute,
-    ) -> SSAValue:
-        """The result of a pure op."""
-        cls, properties = op
-        key = (cls, *map(id, operands), type_, *properties.values())
-        if (found := self._memo.get(key)) is None:
-            found = self._memo[key] = self.append(op, operands, type_)
-        return found
-
-    def append(
-        self,
-        op: tuple[type[Operation], Properties],
-        operands: Sequence[SSAValue],
-        type_: Attribute,
-    ) -> SSAValue:
-        """As `emit`, always a new op."""
-        new = op[0].create(
-            operands=operands,
-            result_types=[type_],
-            properties=op[1],
-            location=self.kernel.location,
-        )
-        self.block.add_op(new)
-        return new.results[0]
-
-    def read(
-        self,
-        source: SSAValue,
-        exprs: tuple[AffineExpr, ...],
-        symbols: Sequence[SSAValue],
-        fill: Attribute | None,
-        type_: Attribute,
-    ) -> SSAValue:
-        """A `te.read`; its map is made by `finish`, when all axes are known."""
-        key = (ReadOp, id(source), exprs, *map(id, symbols), id(fill))
-        if (found := self._memo.get(key)) is None:
-            properties: Properties = {} if fill is None else {"fill": fill}
-            found = self._memo[key] = self.append((ReadOp, properties), (source, *symbols), type_)
-            assert isinstance(found.owner, ReadOp)
-            self._reads.append((found.owner, exprs))
-        return found
-
-    def coeff(
-        self, values: DenseIntOrFPElementsAttr, exprs: tuple[AffineExpr, ...], type_: Attribute
-    ) -> SSAValue:
-        """A `te.coeff`."""
-        result = self.append((CoeffOp, {"values": values}), (), type_)
-        assert isinstance(result.owner, CoeffOp)
-        self._reads.append((result.owner, exprs))
-        return result
-
-    def finish(self, values: Sequence[Scalar]) -> None:
-        """End the block with `te.yield`."""
-        self.finish_values([value.value for value in values])
-
-    def finish_values(self, values: Sequence[SSAValue]) -> None:
-        """As `finish`."""
-        rank = len(self.axes)
-        for op, exprs in self._reads:
-            map_ = AffineMap(rank, max(0, len(op.operands) - 1), exprs)
-            op.properties["map"] = AffineMapAttr(map_)
-        self.block.add_op(YieldOp.create(operands=values, location=self.kernel.location))
-
-    def constant(self, value: Number, dtype: Attribute) -> Scalar:
-        """A literal of a graph element type or of `index`."""
-        attribute = ops.literal(value, dtype)
-        key = (arith.ConstantOp, id(attribute))  # -0.0 equals 0.0; the cached attributes differ
-        if (found := self._memo.get(key)) is None:
-            op = (arith.ConstantOp, {"value": attribute})
-            found = self._memo[key] = self.append(op, (), plain(dtype))
-        return Scalar(self, found, dtype)
-
-    def opaque(self, scalar: Scalar) -> Index:
-        """A data-dependent scalar as an index."""
-        value = scalar.cast(INDEX).value
-        for position, known in enumerate(self.symbols):
-            if known is value:
-                return Index(self, sym(position))
-        self.symbols.append(value)
-        return Index(self, sym(len(self.symbols) - 1))
-
-    def number(self, expr: AffineExpr) -> Scalar:
-        """The value of an index expression, computed with arith on `index`."""
-        total: Scalar | None = None
-        for atom, factor in linear_terms(expr).items():
-            term = self.constant(factor, INDEX) if atom is None else self._atom(atom)
-            if atom is not None and factor != 1:
-                term = term * factor
-            total = term if total is None else total + term
-        return self.constant(0, INDEX) if total is None else total
-
-    def _atom(self, atom: AffineExpr) -> Scalar:
-        if isinstance(atom, AffineBinaryOpExpr):
-            lhs, rhs = self.number(atom.lhs), self.number(atom.rhs)
-            if atom.kind is AffineBinaryOpKind.FloorDiv:
-                return lhs // rhs
-            assert atom.kind is AffineBinaryOpKind.Mod
-            return lhs - (lhs // rhs) * rhs
-        for position, (name, _) in enumerate(self.axes):
-            if atom == dim(position):
-                op = (IndexOp, IndexOp(name).properties)
-                return Scalar(self, self.emit(op, (), INDEX), INDEX)
-        for position, value in enumerate(self.symbols):
-            if atom == sym(position):
-                return Scalar(self, value, INDEX)
-        raise AssertionError(f"index {atom} belongs to another compute")
-
-
 class Comparable:
     """Comparisons, shared by scalars and indices; each gives an i1 scalar."""
+
+    __array_ufunc__ = None  # `np.int64(2) * i` asks i
+
+    def __bool__(self) -> NoReturn:
+        raise ExpressionError(
+            "an element is true or false only when the kernel runs",
+            hint="write if_then_else(c, a, b) for a choice, and `&`, `|`, `~` for and, or, not",
+        )
+
+    def __eq__(self, other: object) -> Any:  # a Scalar, which object's own type does not allow
+        return self._equality("eq", other)
+
+    def __ne__(self, other: object) -> Any:
+        return self._equality("ne", other)
+
+    __hash__ = object.__hash__
+
+    def _equality(self, name: str, other: object) -> Any:
+        if isinstance(other, Comparable | Real):
+            return self.scalar().compare(name, cast("Value", other))
+        return NotImplemented
 
     def scalar(self) -> Scalar:
         """This value as a scalar of its body."""
@@ -189,11 +73,27 @@ class Comparable:
 
 
 class Index(Comparable):
-    """An affine expression of the axes of a compute, and of opaque scalars."""
+    """An affine expression of the axes of a compute, and of opaque scalars.
+
+    What is not affine (`i * j`, `i * x[i]`) is a scalar, which as an index is opaque.
+    """
 
     def __init__(self, body: Body, expr: AffineExpr):
-        self.body = body
-        self.expr = expr
+        self._place = (body, expr)
+
+    def place(self) -> tuple[Body, AffineExpr]:
+        """The body that it belongs to, and its expression there."""
+        return self._place
+
+    @property
+    def body(self) -> Body:
+        """The body that it belongs to."""
+        return self.place()[0]
+
+    @property
+    def expr(self) -> AffineExpr:
+        """The expression, over the axes and symbols of the body."""
+        return self.place()[1]
 
     def scalar(self) -> Scalar:
         return self.body.number(self.expr)
@@ -213,33 +113,75 @@ class Index(Comparable):
     def __sub__(self, other: Index | Scalar | int) -> Index:
         return self + as_index(self.body, other) * -1
 
-    def __rsub__(self, other: int) -> Index:
+    def __rsub__(self, other: Scalar | int) -> Index:
         return self * -1 + other
 
     def __neg__(self) -> Index:
         return self * -1
 
-    def __mul__(self, other: int) -> Index:
+    @overload
+    def __mul__(self, other: int) -> Index: ...
+    @overload
+    def __mul__(self, other: Index | Scalar) -> Scalar: ...
+    def __mul__(self, other: Value) -> Index | Scalar:
+        if not _is_whole(other):
+            return self.scalar() * other
         if other == 1:
             return self
-        return self._with(AffineBinaryOpKind.Mul, other) if other else Index(self.body, const(0))
+        return (
+            self._with(AffineBinaryOpKind.Mul, int(other)) if other else Index(self.body, const(0))
+        )
 
-    __rmul__ = __mul__
+    @overload
+    def __rmul__(self, other: int) -> Index: ...
+    @overload
+    def __rmul__(self, other: Scalar) -> Scalar: ...
+    def __rmul__(self, other: Scalar | int) -> Index | Scalar:
+        return self * other
 
-    def __floordiv__(self, other: int) -> Index:
-        return self if other == 1 else self._with(AffineBinaryOpKind.FloorDiv, other)
+    @overload
+    def __floordiv__(self, other: int) -> Index: ...
+    @overload
+    def __floordiv__(self, other: Index | Scalar) -> Scalar: ...
+    def __floordiv__(self, other: Value) -> Index | Scalar:
+        if not _is_whole(other) or other <= 0:
+            return self.scalar() // other
+        return self if other == 1 else self._with(AffineBinaryOpKind.FloorDiv, int(other))
 
-    def __mod__(self, other: int) -> Index:
+    @overload
+    def __mod__(self, other: int) -> Index: ...
+    @overload
+    def __mod__(self, other: Index | Scalar) -> Scalar: ...
+    def __mod__(self, other: Value) -> Index | Scalar:
+        if not _is_whole(other) or other <= 0:
+            return self.scalar() % other
         if other == 1:
             return Index(self.body, const(0))
-        return self._with(AffineBinaryOpKind.Mod, other)
+        return self._with(AffineBinaryOpKind.Mod, int(other))
 
 
-def as_index(body: Body, value: Index | Scalar | int) -> Index:
-    """A number or a scalar as an index; a scalar becomes opaque."""
+def _is_whole(value: Value) -> TypeGuard[int]:
+    return isinstance(value, Integral)
+
+
+def as_index(body: Body, value: Value) -> Index:
+    """A number or a scalar as an index; a scalar becomes opaque.
+
+    Raises: ExpressionError: it is a float, or belongs to another compute.
+    """
     if isinstance(value, Index):
+        if value.body is not body:
+            raise ExpressionError("an axis of another compute")
         return value
-    return body.opaque(value) if isinstance(value, Scalar) else Index(body, const(value))
+    if isinstance(value, Scalar):
+        if is_float(value.dtype):
+            raise ExpressionError(
+                f"{dtype_name(value.dtype)} is no index", hint="cast it to int64, or the axis"
+            )
+        return body.opaque(value)
+    if not _is_whole(value):
+        raise ExpressionError(f"an index is an axis, an integer or a scalar, got {value!r}")
+    return Index(body, const(int(value)))
 
 
 class Scalar(Comparable):
@@ -254,13 +196,22 @@ class Scalar(Comparable):
         return self
 
     def like(self, other: Value) -> Scalar:
-        """`other` as a scalar of this one's type; only numbers and indices are converted."""
+        """`other` as a scalar of this one's type; only numbers and indices are converted.
+
+        Raises: ExpressionError: it has another type, or belongs to another compute.
+        """
         if isinstance(other, Index):
-            other = other.scalar()
-        if isinstance(other, Scalar):
-            assert other.dtype == self.dtype, f"operands of {self.dtype} and {other.dtype}"
-            return other
-        return self.body.constant(other, self.dtype)
+            other = other.cast(self.dtype)
+        if not isinstance(other, Scalar):
+            return self.body.literal(other, self.dtype)
+        if other.body is not self.body:
+            raise ExpressionError("an element of another compute")
+        if other.dtype != self.dtype:
+            mine, its = dtype_name(self.dtype), dtype_name(other.dtype)
+            raise ExpressionError(
+                f"operands of {mine} and {its}", hint=f"cast one of them: x.astype('{mine}')"
+            )
+        return other
 
     def binary(self, family: Family, other: Value) -> Scalar:
         """An op of two operands of one type."""
@@ -308,14 +259,38 @@ class Scalar(Comparable):
     def __floordiv__(self, other: Value) -> Scalar:
         return self.binary(ops.FLOORDIV, other)
 
+    def __rfloordiv__(self, other: Number) -> Scalar:
+        return self.like(other) // self
+
+    def __mod__(self, other: Value) -> Scalar:
+        """The remainder of `//`, with the sign of `other`; integers only."""
+        if is_unsigned(self.dtype):
+            return self.binary(ops.REM, other)
+        return self - (self // other) * other
+
+    def __rmod__(self, other: Number) -> Scalar:
+        return self.like(other) % self
+
+    def __pow__(self, other: Value) -> Scalar:
+        return self.binary(ops.POWER, other)
+
+    def __rpow__(self, other: Number) -> Scalar:
+        return self.like(other) ** self
+
     def __and__(self, other: Value) -> Scalar:
         return self.binary(ops.AND, other)
+
+    __rand__ = __and__
 
     def __or__(self, other: Value) -> Scalar:
         return self.binary(ops.OR, other)
 
+    __ror__ = __or__
+
     def __xor__(self, other: Value) -> Scalar:
         return self.binary(ops.XOR, other)
+
+    __rxor__ = __xor__
 
     def __lshift__(self, other: Value) -> Scalar:
         return self.binary(ops.SHIFT_LEFT, other)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from xdsl.ir import Attribute, SSAValue
 from xdsl.ir.affine import AffineConstantExpr, AffineDimExpr, AffineExpr, AffineSymExpr
 
 from ...core.affine import simplify, sym, used
+from ...core.errors import ExpressionError
 from ...core.irtypes import tensor_shape
 from . import ops
+from .body import Body, current_body
 from .ops import Number, plain
-from .scalar import Body, Index, Scalar, as_index
-
-if TYPE_CHECKING:
-    from .kernel import KernelBuilder
+from .scalar import Index, Scalar, as_index
 
 IndexLike = Index | Scalar | int
 
@@ -26,17 +24,17 @@ class Tensor:
     `names` are the axes of the compute that made it, empty for an argument.
     """
 
-    def __init__(
-        self,
-        kernel: KernelBuilder,
-        shape: Sequence[int],
-        dtype: Attribute,
-        names: Sequence[str] = (),
-    ):
-        self.kernel = kernel
+    __iter__ = None  # otherwise x[0], x[1] ... would make one
+
+    def __init__(self, shape: Sequence[int], dtype: Attribute, names: Sequence[str] = ()):
         self.shape = tuple(shape)
         self.dtype = dtype
         self.names = tuple(names)
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return "a tensor"
 
     @property
     def rank(self) -> int:
@@ -56,7 +54,7 @@ class Tensor:
     def at(self, indices: Sequence[IndexLike]) -> Scalar:
         """One element of this tensor broadcast to `len(indices)` dimensions (NumPy's rule)."""
         own = list(indices)[len(indices) - self.rank :]
-        body = self.kernel.body
+        body = current_body()
         pairs = zip(self.shape, own, strict=True)
         return self.read([0 if size == 1 and _extent(body, i) != 1 else i for size, i in pairs])
 
@@ -64,33 +62,38 @@ class Tensor:
 class Splat(Tensor):
     """A constant with one value everywhere: every read is a literal."""
 
-    def __init__(
-        self, kernel: KernelBuilder, shape: Sequence[int], dtype: Attribute, value: Number
-    ):
-        super().__init__(kernel, shape, dtype)
+    def __init__(self, shape: Sequence[int], dtype: Attribute, value: Number):
+        super().__init__(shape, dtype)
         self.value = value
 
     def read(self, indices: Sequence[IndexLike], fill: Number | None = None) -> Scalar:
         assert fill is None or fill == self.value, "a guarded read of a literal"
-        return self.kernel.body.constant(self.value, self.dtype)
+        return current_body().constant(self.value, self.dtype)
 
 
 class Stored(Tensor):
     """A tensor that is an SSA value of the kernel."""
 
-    def __init__(
-        self, kernel: KernelBuilder, value: SSAValue, dtype: Attribute, names: Sequence[str] = ()
-    ):
-        super().__init__(kernel, tensor_shape(value.type), dtype, names)
+    def __init__(self, value: SSAValue, dtype: Attribute, names: Sequence[str] = ()):
+        super().__init__(tensor_shape(value.type), dtype, names)
         self.value = value
 
+    @property
+    def label(self) -> str:
+        return f"'{self.value.name_hint}'" if self.value.name_hint else "a tensor"
+
     def read(self, indices: Sequence[IndexLike], fill: Number | None = None) -> Scalar:
-        body = self.kernel.body
-        assert len(indices) == self.rank, f"{len(indices)} indices for rank {self.rank}"
+        body = current_body()
+        if len(indices) != self.rank:
+            given = f"{len(indices)} {'index' if len(indices) == 1 else 'indices'}"
+            raise ExpressionError(
+                f"{given} for {self.label}, whose rank is {self.rank} (shape {list(self.shape)})"
+            )
         exprs = [_simplified(body, as_index(body, index).expr) for index in indices]
         renamed, symbols = own_symbols(body, exprs)
         fill_attr = None if fill is None else ops.literal(fill, self.dtype)
         value = body.read(self.value, tuple(renamed), symbols, fill_attr, plain(self.dtype))
+        body.sources.setdefault(self.value, self)
         return Scalar(body, value, self.dtype)
 
 

@@ -34,16 +34,6 @@ def text(op: GraphOp, name: str) -> str:
     return cast("StringAttr", getattr(op, name)).data
 
 
-def relu(x: Scalar) -> Scalar:
-    """max(x, 0); NaN stays NaN."""
-    return fn.where(x < 0, 0, x)
-
-
-def sigmoid(x: Scalar) -> Scalar:
-    """1 / (1 + e ** -x)."""
-    return 1.0 / (1.0 + fn.exp(-x))
-
-
 def softplus(x: Scalar) -> Scalar:
     """ln(1 + e ** x), without overflow."""
     return fn.maximum(x, 0.0) + fn.log1p(fn.exp(-abs(x)))
@@ -56,14 +46,9 @@ def sign(x: Scalar) -> Scalar:
     return fn.where(x > 0, 1, fn.where(x < 0, -1, x))
 
 
-def clamp(x: Scalar, low: float, high: float) -> Scalar:
-    """`x` limited to [low, high]; NaN stays NaN."""
-    return fn.minimum(fn.maximum(x, low), high)
-
-
 def hard_swish(x: Scalar) -> Scalar:
     """X * max(0, min(1, x / 6 + 0.5))."""
-    return x * clamp(x * (1.0 / 6.0) + 0.5, 0.0, 1.0)
+    return x * fn.clamp(x * (1.0 / 6.0) + 0.5, 0.0, 1.0)
 
 
 def logical_not(x: Scalar) -> Scalar:
@@ -107,7 +92,7 @@ def leaky_relu(op: GraphOp, x: Scalar) -> Scalar:
 
 def hard_sigmoid(op: GraphOp, x: Scalar) -> Scalar:
     """max(0, min(1, alpha * x + beta))."""
-    return clamp(x * number(op, "alpha") + number(op, "beta"), 0.0, 1.0)
+    return fn.clamp(x * number(op, "alpha") + number(op, "beta"), 0.0, 1.0)
 
 
 def shrink(op: GraphOp, x: Scalar) -> Scalar:
@@ -120,7 +105,7 @@ def shrink(op: GraphOp, x: Scalar) -> Scalar:
 
 def swish(op: GraphOp, x: Scalar) -> Scalar:
     """X * sigmoid(alpha * x)."""
-    return x * sigmoid(x * number(op, "alpha"))
+    return x * fn.sigmoid(x * number(op, "alpha"))
 
 
 def thresholded_relu(op: GraphOp, x: Scalar) -> Scalar:
@@ -197,9 +182,9 @@ UNARY: dict[str, Callable[[Scalar], Scalar]] = {
     "neg": lambda x: -x,
     "not": logical_not,
     "reciprocal": lambda x: 1.0 / x,
-    "relu": relu,
+    "relu": fn.relu,
     "round": fn.unary("roundeven"),
-    "sigmoid": sigmoid,
+    "sigmoid": fn.sigmoid,
     "sign": sign,
     "softplus": softplus,
     "softsign": lambda x: x / (abs(x) + 1.0),

@@ -68,20 +68,20 @@ def _lower(
             k.layouts[tensor_shape(value.type)] = form
     tensors: dict[SSAValue, Tensor] = dict(zip(outer, k.args, strict=True))
     for value in tensors:
-        tensors[value] = splat_of(k, value) or tensors[value]
+        tensors[value] = splat_of(value) or tensors[value]
     tables: list[ConstantOp] = []
     for op in ops:
         if isinstance(op, GraphOp):
             k.location = op.location
             _lower_op(op, k, tensors, tables)
     k.location = root.location
-    results = [tensors.get(value) or _literal(k, value) for value in yielded]
+    results = [tensors.get(value) or _literal(value) for value in yielded]
     lowered = k.finish(*results)
     return _prune(lowered, root, outer, tables)
 
 
-def _literal(k: KernelBuilder, value: SSAValue) -> Tensor:
-    literal = splat_of(k, value)
+def _literal(value: SSAValue) -> Tensor:
+    literal = splat_of(value)
     assert literal is not None, "a result of the kernel has no tensor"
     return literal
 

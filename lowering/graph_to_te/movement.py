@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ...dialects.graph.base import GraphOp
 from ...dialects.graph.movement import BlockOp, ExpandOp, RelayoutOp, TransposeOp
 from ...dialects.te_build import Index, Scalar, Tensor
+from ...dialects.te_build.places import reshaped
 from .reduce import names_of
 from .site import Lowering, Site
 
@@ -22,23 +23,6 @@ def moved(at: Site, source: Tensor, place: Place, axes: dict[str, int] | None = 
     return at.k.compute(at.name, axes or at.axes(source), body)
 
 
-def linear(indices: Sequence[Index], shape: Sequence[int]) -> Index | int:
-    """The row-major position of a point."""
-    total: Index | int = 0
-    for index, size in zip(indices, shape, strict=True):
-        total = index + total * size if isinstance(total, Index) else index
-    return total
-
-
-def delinear(position: Index | int, shape: Sequence[int]) -> list[Index | int]:
-    """The point at a row-major position."""
-    point: list[Index | int] = []
-    for size in reversed(shape):
-        point.append(position % size)
-        position = position // size
-    return point[::-1]
-
-
 def lower_reshape(op: GraphOp, at: Site) -> Sequence[Tensor]:
     """The elements in row-major order; reads are simplified, so adding a 1 divides nothing."""
     data = at[op.operands[0]]
@@ -47,48 +31,9 @@ def lower_reshape(op: GraphOp, at: Site) -> Sequence[Tensor]:
         return [data]
 
     def place(indices: Sequence[Index]) -> Sequence[Index | int]:
-        return _matching(indices, shape, data.shape)
+        return reshaped(indices, shape, data.shape)
 
     return [moved(at, data, place)]
-
-
-def _matching(
-    indices: Sequence[Index], shape: Sequence[int], old: Sequence[int]
-) -> Sequence[Index | int]:
-    """Where in `old` a point of `shape` lies, dimension group by dimension group.
-
-    Dimensions are cut into the smallest runs with equal numbers of elements, so that a division
-    touches only what was split or joined.
-    """
-    place: list[Index | int] = []
-    new_at = old_at = 0
-    while old_at < len(old):
-        new_end, old_end = _run(shape, new_at, old, old_at)
-        position = linear(indices[new_at:new_end], shape[new_at:new_end])
-        place += delinear(position, old[old_at:old_end])
-        new_at, old_at = new_end, old_end
-    return place
-
-
-def _run(shape: Sequence[int], new: int, old: Sequence[int], at: int) -> tuple[int, int]:
-    """The ends of the shortest runs from `new` and `at` with as many elements."""
-    new_end, old_end = new, at + 1
-    left, right = 1, old[at]
-    while left != right or (old_end < len(old) and 0 in (left, right)):
-        if left < right and new_end < len(shape):
-            left *= shape[new_end]
-            new_end += 1
-        elif old_end < len(old):
-            right *= old[old_end]
-            old_end += 1
-        elif new_end < len(shape):
-            left *= shape[new_end]
-            new_end += 1
-        else:
-            break
-    if old_end == len(old):
-        new_end = len(shape)
-    return new_end, old_end
 
 
 def lower_transpose(op: TransposeOp, at: Site) -> Sequence[Tensor]:

@@ -20,7 +20,7 @@ from ...dialects.graph.pool import (
 from ...dialects.graph.window import Window
 from ...dialects.te_build import Index, Reduction, Scalar, Tensor
 from ...dialects.te_build import functions as fn
-from ...dialects.te_build.ops import bitwidth, is_float, is_unsigned
+from ...dialects.te_build.ops import bitwidth, is_float, is_unsigned, lowest
 from .conv import kernel_axes, leaves_input, sizes, spatial_names, window_position
 from .reduce import count_of, reduce_over
 from .site import Lowering, Site, wide
@@ -56,13 +56,6 @@ def reduce_window(
         return at.k.reduce(combiner, kernel_axes(window.kernel), element)
 
     return at.k.compute(at.name, pool_axes(at), body)
-
-
-def lowest(dtype: Attribute) -> float | int:
-    """The least value of a type."""
-    if is_float(dtype):
-        return -math.inf
-    return 0 if is_unsigned(dtype) else -(1 << (bitwidth(dtype) - 1))
 
 
 def lower_max_pool(op: MaxPoolOp, at: Site) -> Sequence[Tensor]:

@@ -45,7 +45,7 @@ class Site:
         found = self._tensors.get(value)
         if found is not None:
             return found
-        literal = splat_of(self.k, value)
+        literal = splat_of(value)
         assert literal is not None, "an operand of the kernel has no tensor"
         return literal
 
@@ -126,7 +126,7 @@ def wide(dtype: Attribute) -> Attribute:
     return f32 if is_float(dtype) and bitwidth(dtype) == 16 else dtype
 
 
-def splat_of(builder: KernelBuilder, value: SSAValue) -> Splat | None:
+def splat_of(value: SSAValue) -> Splat | None:
     """A literal for a constant of one element."""
     value = origin(value)
     shape = tensor_shape(value.type)
@@ -137,7 +137,7 @@ def splat_of(builder: KernelBuilder, value: SSAValue) -> Splat | None:
         return None
     element = tensor_element(value.type)
     number = float(content.reshape(-1)[0]) if is_float(element) else int(content.reshape(-1)[0])
-    return Splat(builder, shape, element, number)
+    return Splat(shape, element, number)
 
 
 def reduce_names(count: int, taken: Sequence[str], names: Sequence[str] = "rstuvwxyz") -> list[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .compiler.build import build
     from .compiler.model import Model, compile
     from .core.errors import (
+        ExpressionError,
         InputError,
         ModelError,
         NncError,
@@ -36,6 +37,7 @@ _HOME = {
     "parse": "textir",
     **dict.fromkeys(
         (
+            "ExpressionError",
             "InputError",
             "ModelError",
             "NncError",
@@ -51,6 +53,7 @@ _MODULES = frozenset({"graph", "runtime", "symbol", "te"})
 """Public modules that are imported when they are first named: `nnc.symbol.Variable`."""
 
 __all__ = [
+    "ExpressionError",
     "InputError",
     "Model",
     "ModelError",
