@@ -1,0 +1,17 @@
+"""One system in a process of its own; `nnc.tools.model.processes` speaks to it."""
+
+from __future__ import annotations
+
+from systems import peers
+
+from nnc.tools.model.bench_worker import nnc, onnxruntime, serve
+
+SYSTEMS = {
+    "nnc": nnc,
+    "onnxruntime": onnxruntime,
+    "openvino": peers.openvino,
+    "torch": peers.torch_compile,
+}
+
+if __name__ == "__main__":
+    serve(SYSTEMS)
