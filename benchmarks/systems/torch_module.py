@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+
 from .torch_operators import STATIC, operator_of, torch
 
 Array = np.ndarray[Any, Any]

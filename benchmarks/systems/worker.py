@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from systems import peers
-
 from nnc.tools.model.bench_worker import nnc, onnxruntime, serve
+from systems import peers
 
 SYSTEMS = {
     "nnc": nnc,
