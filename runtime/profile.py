@@ -56,23 +56,35 @@ class Profiler(Executable):
         steps = list(zip(self.steps, seconds, strict=True))
         return Profile(steps, median(wholes), median(shares))
 
-    def slowest_launch(self, inputs: Mapping[str, object]) -> Callable[[], None]:
-        """Runs the launch that takes longest again and again, on the memory of one call.
+    def part(
+        self, inputs: Mapping[str, object], chosen: Callable[[LaunchCode], bool]
+    ) -> Callable[[], None]:
+        """Runs some of the launches again and again, on the memory of one call.
 
-        There is one: the program has compiled steps, and no step on the host before them.
+        There are no steps on the host, and at least one launch is chosen.
         """
-        times = self._run_steps(inputs)
-        launches = [i for i, step in enumerate(self.steps) if isinstance(step, LaunchCode)]
-        slowest = self.steps[max(launches, key=lambda i: times[i])]
-        assert isinstance(slowest, LaunchCode)
+        self._run_steps(inputs)
         assert self._last is not None
-        run, kept = _bound(slowest, self._last[0]), (self._last, inputs)
+        launches = [s for s in self.steps if isinstance(s, LaunchCode) and chosen(s)]
+        runs = [_bound(launch, self._last[0]) for launch in launches]
+        assert runs
 
-        def again() -> None:
-            assert kept  # the memory that the launch reads and writes
-            run()
+        def again(kept: object = (self._last, inputs)) -> None:
+            del kept  # a reference to the memory that the launches read and write
+            for run in runs:
+                run()
 
         return again
+
+    def entry(self, inputs: Mapping[str, object]) -> tuple[int, int]:
+        """The address of the first segment's function and of a frame, as one call left it.
+
+        The frame stays valid until the next call.
+        """
+        self._run_steps(inputs)
+        assert self._last is not None
+        segment = next(step for step in self.program.steps if isinstance(step, Segment))
+        return segment.entry, self._last[0].address
 
     def _run_steps(self, inputs: Mapping[str, object]) -> list[float]:
         self._times = []

@@ -7,12 +7,11 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from importlib import metadata
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from .ratios import Ratio, ratio
@@ -30,7 +29,7 @@ class Result:
 
     Attributes:
         limit: seconds that the machine needs at least, by its rates in the same rounds.
-        rates: medians of what was measured of the machine.
+        rates: what was measured of the machine, by round.
     """
 
     name: str
@@ -38,7 +37,7 @@ class Result:
     threads: int
     outcomes: dict[str, Outcome]
     limit: float | None = None
-    rates: dict[str, float] = field(default_factory=dict[str, float])
+    rates: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
 
     @staticmethod
     def of(name: str, group: str, threads: int, contest: Contest, limit: float | None) -> Result:
@@ -46,8 +45,7 @@ class Result:
         for outcome in contest.outcomes.values():
             if outcome.difference is not None and outcome.difference > TOLERANCE:
                 outcome.error = outcome.error or f"outputs differ by {outcome.difference:.1e}"
-        rates = {name: median(values) for name, values in contest.probes.items() if values}
-        return Result(name, group, threads, contest.outcomes, limit, rates)
+        return Result(name, group, threads, contest.outcomes, limit, contest.probes)
 
     @property
     def ratio(self) -> Ratio | None:
@@ -78,14 +76,15 @@ class Run:
     @staticmethod
     def read(path: Path) -> Run:
         """What `write` wrote."""
-        content = json.loads(path.read_text())
-        return Run(**{**content, "results": [_result(one) for one in content["results"]]})
+        content: dict[str, Any] = json.loads(path.read_text())
+        content["results"] = [_result(one) for one in content["results"]]
+        return Run(**content)
 
 
 def _result(content: dict[str, Any]) -> Result:
     del content["ratio"]
-    outcomes = {name: Outcome(**one) for name, one in content["outcomes"].items()}
-    return Result(**{**content, "outcomes": outcomes})
+    content["outcomes"] = {name: Outcome(**one) for name, one in content["outcomes"].items()}
+    return Result(**content)
 
 
 def new_run(argv: Sequence[str], rounds: int) -> Run:
@@ -95,7 +94,7 @@ def new_run(argv: Sequence[str], rounds: int) -> Run:
     return Run([], command, date.today().isoformat(), rounds, _machine())
 
 
-def _machine() -> Mapping[str, str]:
+def _machine() -> dict[str, str]:
     versions = {name: version for name in PACKAGES if (version := _version(name))}
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
     return {

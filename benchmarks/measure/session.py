@@ -111,6 +111,7 @@ def compete(
 def _task(subject: Subject, system: str, threads: int, folder: Path) -> dict[str, Any]:
     return {
         "system": system,
+        "subject": subject.name,
         "model": subject.model,
         "threads": threads,
         "target": "cpu",

@@ -131,7 +131,7 @@ class Net:
 
     def gelu(self, x: str) -> str:
         """X/2 * (1 + erf(x / sqrt 2)), as exporters spell it."""
-        root, one, half = (self.constant(np.float32(v)) for v in (np.sqrt(2), 1, 0.5))
+        root, one, half = (self.constant(np.array(v, np.float32)) for v in (2**0.5, 1, 0.5))
         erf = self.add("Erf", self.add("Div", x, root))
         return self.add("Mul", self.add("Mul", x, self.add("Add", erf, one)), half)
 

@@ -51,7 +51,8 @@ class Network:
 
 @cache
 def _sources_digest() -> str:
-    files = sorted(Path(__file__).parent.glob("*.py"))
+    names = ("net", "vision", "wheel", "trained", "kernels", "table")
+    files = [Path(__file__).with_name(f"{name}.py") for name in names]
     return sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
@@ -65,7 +66,9 @@ def _fixed(model: onnx.ModelProto, example: Inputs) -> onnx.ModelProto:
     return model
 
 
-def _made(build: Callable[[int], onnx.ModelProto], batch: int = 1, group: str = "networks"):
+def _made(
+    build: Callable[[int], onnx.ModelProto], batch: int = 1, group: str = "networks"
+) -> Network:
     name = build.__name__ if batch == 1 else f"{build.__name__}-batch{batch}"
     shape = (batch, 784) if build is vision.mlp else (batch, 3, 224, 224)
     return Network(name, group, partial(build, batch), partial(_normal, "x", shape))
@@ -81,7 +84,11 @@ def _topology(name: str, input_name: str) -> Network:
 
 
 def _trained(name: str, inputs: Callable[[np.random.Generator], Inputs]) -> Network:
-    return Network(name, "trained", lambda: onnx.load(trained.MODELS[name].fetch()), inputs)
+    return Network(name, "trained", lambda: _read(trained.MODELS[name].fetch()), inputs)
+
+
+def _read(path: Path) -> onnx.ModelProto:
+    return onnx.ModelProto.FromString(path.read_bytes())
 
 
 def _all() -> list[Network]:

@@ -34,7 +34,7 @@ Unsqueeze, then Mul or Add."""
 def wheel_network(name: str) -> onnx.ModelProto:
     """`light_<name>.onnx` of the wheel with weights that depend on the name alone."""
     folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
-    model = onnx.load(folder / f"light_{name}.onnx")
+    model = onnx.ModelProto.FromString((folder / f"light_{name}.onnx").read_bytes())
     random = np.random.default_rng(crc32(name.encode()))
     shapes = weight_shapes(model.graph)
     arrays = {
@@ -123,5 +123,5 @@ def _logits(model: onnx.ModelProto) -> Array:
         copy.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     value = session.get_inputs()[0]
-    image = np.random.default_rng(0).standard_normal(value.shape, np.float32)
+    image: Array = np.random.default_rng(0).standard_normal(tuple(value.shape), np.float32)
     return np.asarray(session.run(None, {value.name: image})[0])

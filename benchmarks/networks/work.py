@@ -57,7 +57,7 @@ def operations(op: ConvOp | MatMulOp | GemmOp) -> int:
         channels = tensor_shape(op.w.type)[1]
         return 2 * out[0] * out[1] * channels * inside_taps(op.window, spatial)
     a = tensor_shape(op.a.type)
-    transposed = isinstance(op, GemmOp) and op.transA is not None and op.transA.value.data
+    transposed = isinstance(op, GemmOp) and bool(op.transA.value.data)
     return 2 * prod(out) * a[0 if transposed else -1]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from nnc.tools.model.bench_worker import System, Task
@@ -48,7 +49,7 @@ def torch_compile(task: Task) -> System:
     config.freezing = True
     config.cpp_wrapper = True
     torch.set_num_threads(task["threads"])
-    model = onnx.load(task["model"])
+    model = onnx.ModelProto.FromString(Path(task["model"]).read_bytes())
     names = [output.name for output in model.graph.output]
     order: list[str] = []
     compiled: list[Callable[..., Any]] = []

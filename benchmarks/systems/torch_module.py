@@ -56,7 +56,7 @@ class _Translator:
         if node.op_type != "Shape" and any(v and v.node is not None for v in operands):
             arguments = [numbers.get(i, self._node(v)) for i, v in enumerate(operands)]
             call = partial(function, **attributes)
-            call.__name__ = node.op_type  # fx names its nodes after the function
+            vars(call)["__name__"] = node.op_type  # fx names its nodes after the function
             result.node = self.graph.call_function(call, tuple(arguments))
         self.values[node.output[0]] = result
 

@@ -269,55 +269,120 @@ def add(*xs: Tensor) -> Tensor:
     return total
 
 
+def transpose(x: Tensor, *, perm: Sequence[int]) -> Tensor:
+    """Transpose."""
+    return x.permute(list(perm))
+
+
+def hard_sigmoid(x: Tensor, *, alpha: float = 0.2, beta: float = 0.5) -> Tensor:
+    """HardSigmoid."""
+    return torch.clamp(alpha * x + beta, 0, 1)
+
+
+def leaky_relu(x: Tensor, *, alpha: float = 0.01) -> Tensor:
+    """LeakyRelu."""
+    return functional.leaky_relu(x, alpha)
+
+
+def concat(*xs: Tensor, axis: int) -> Tensor:
+    """Concat."""
+    return torch.cat(xs, axis)
+
+
+def flatten(x: Tensor, *, axis: int = 1) -> Tensor:
+    """Flatten, of tensors whose first extent is a batch of its own."""
+    return x.flatten(axis)
+
+
+def cast(x: Tensor, *, to: int) -> Tensor:
+    """Cast."""
+    return x.to(torch_dtype(to))
+
+
+def constant(*, value: Tensor) -> Tensor:
+    """Constant."""
+    return value
+
+
+def dropout(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """Dropout in inference."""
+    return x
+
+
+def divide(x: Tensor, y: Tensor) -> Tensor:
+    """Div; of integers that are not negative, as shapes are."""
+    return x / y if x.is_floating_point() else x // y
+
+
+def expand(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Expand: both shapes are broadcast."""
+    return x * torch.ones(list(shape), dtype=x.dtype)
+
+
+def _image(x: Tensor) -> tuple[int, ...]:
+    """Dimensions after batch and channels."""
+    return tuple(range(2, x.dim()))
+
+
+_PLAIN: dict[str, Operator] = {
+    "Add": torch.add,
+    "Equal": torch.eq,
+    "Erf": torch.erf,
+    "Exp": torch.exp,
+    "HardSwish": functional.hardswish,
+    "MatMul": torch.matmul,
+    "Max": torch.maximum,
+    "Mul": torch.mul,
+    "Reciprocal": torch.reciprocal,
+    "Relu": functional.relu,
+    "Sigmoid": torch.sigmoid,
+    "Sqrt": torch.sqrt,
+    "Sub": torch.sub,
+    "Tanh": torch.tanh,
+    "Where": torch.where,
+}
+"""Those that torch has under the same meaning."""
+_UNARY: dict[str, Callable[[Any], Any]] = {
+    "GlobalAveragePool": lambda x: x.mean(_image(x), keepdim=True),
+    "GlobalMaxPool": lambda x: x.amax(_image(x), keepdim=True),
+    "Identity": lambda x: x,
+    "Shape": lambda x: torch.tensor(x.shape),
+}
+_REDUCED: dict[str, Callable[[Any, list[int], bool], Any]] = {
+    "ReduceMax": lambda x, dims, keep: x.amax(dims, keep),
+    "ReduceSum": lambda x, dims, keep: x.sum(dims, keep),
+}
 OPERATORS: dict[str, Operator] = {
-    "Add": lambda x, y, **_: x + y,
+    **_PLAIN,
+    **_UNARY,
+    **{name: reduced(function) for name, function in _REDUCED.items()},
     "AveragePool": average_pool,
     "BatchNormalization": batch_normalization,
-    "Cast": lambda x, *, to: x.to(torch_dtype(to)),
+    "Cast": cast,
     "Clip": clip,
-    "Concat": lambda *xs, axis: torch.cat(xs, axis),
-    "Constant": lambda *, value: value,
+    "Concat": concat,
+    "Constant": constant,
     "ConstantOfShape": constant_of_shape,
     "Conv": conv,
-    "Div": lambda x, y: x / y if x.is_floating_point() else x // y,
-    "Dropout": lambda x, *_, **__: x,
-    "Equal": lambda x, y: x == y,
-    "Erf": lambda x: torch.erf(x),
-    "Exp": lambda x: torch.exp(x),
-    "Expand": lambda x, shape: x * torch.ones(list(shape), dtype=x.dtype),
-    "Flatten": lambda x, *, axis=1: x.flatten(axis),
+    "Div": divide,
+    "Dropout": dropout,
+    "Expand": expand,
+    "Flatten": flatten,
     "Gather": gather,
     "Gemm": gemm,
-    "GlobalAveragePool": lambda x: x.mean(tuple(range(2, x.dim())), keepdim=True),
-    "GlobalMaxPool": lambda x: x.amax(tuple(range(2, x.dim())), keepdim=True),
-    "HardSigmoid": lambda x, *, alpha=0.2, beta=0.5: torch.clamp(alpha * x + beta, 0, 1),
-    "HardSwish": lambda x: functional.hardswish(x),
-    "Identity": lambda x: x,
+    "HardSigmoid": hard_sigmoid,
     "LRN": lrn,
     "LayerNormalization": layer_normalization,
-    "LeakyRelu": lambda x, *, alpha=0.01: functional.leaky_relu(x, alpha),
-    "MatMul": lambda x, y: x @ y,
-    "Max": lambda x, y: torch.maximum(x, y),
+    "LeakyRelu": leaky_relu,
     "MaxPool": max_pool,
-    "Mul": lambda x, y, **_: x * y,
     "PRelu": prelu,
-    "Reciprocal": lambda x: torch.reciprocal(x),
-    "ReduceMax": reduced(lambda x, dims, keep: x.amax(dims, keep)),
-    "ReduceSum": reduced(lambda x, dims, keep: x.sum(dims, keep)),
-    "Relu": lambda x: functional.relu(x),
     "Reshape": reshape,
-    "Shape": lambda x: torch.tensor(x.shape),
-    "Sigmoid": lambda x: torch.sigmoid(x),
     "Slice": slice_,
     "Softmax": softmax,
-    "Sqrt": lambda x: torch.sqrt(x),
     "Squeeze": squeeze,
-    "Sub": lambda x, y: x - y,
     "Sum": add,
-    "Tanh": lambda x: torch.tanh(x),
-    "Transpose": lambda x, *, perm: x.permute(list(perm)),
+    "Transpose": transpose,
     "Unsqueeze": unsqueeze,
-    "Where": lambda c, x, y: torch.where(c, x, y),
 }
 
 
