@@ -57,8 +57,11 @@ $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	@touch $@
 
-bench: $(BENCH_STAMP) ## against other runtimes, with their packages (BENCH="--only mlp --quick": a part)
-	$(BIN)/python benchmarks/peers.py --picture docs/bench.svg --readme README.md $(BENCH)
+# The whole takes hours and goes into the README; make bench BENCH="--only mlp --quick" does a part.
+BENCH ?= --picture docs/bench.svg --readme README.md
+
+bench: $(BENCH_STAMP) ## against other runtimes: installs them, measures, puts the table into the README
+	$(BIN)/python benchmarks/peers.py $(BENCH)
 	$(BIN)/python benchmarks/kernels_peers.py
 	$(BIN)/python benchmarks/overhead.py
 

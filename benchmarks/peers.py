@@ -19,7 +19,14 @@ import numpy as np
 from measure.picture import picture
 from measure.results import Result, Run, new_run
 from measure.session import Contest, Outcome, Subject, compete
-from measure.table import failures, group_means, markdown, put_into_page, terminal_table
+from measure.table import (
+    around_markers,
+    failures,
+    group_means,
+    markdown,
+    put_into_page,
+    terminal_table,
+)
 from networks import GROUPS, NETWORKS, Network
 from networks.work import Work, model_work
 from platformdirs import user_cache_path
@@ -147,6 +154,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.show is not None:
             show(Run.read(flags.show), flags, console)
             return 0
+        if flags.readme is not None:
+            around_markers(flags.readme)  # says now, not after hours, that there are none
         run = new_run(["peers.py", *arguments], QUICK_ROUNDS if flags.quick else flags.rounds)
         for network in choose(flags.only):
             for threads in flags.threads:

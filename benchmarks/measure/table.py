@@ -115,14 +115,25 @@ def markdown(run: Run, picture: str | None) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def around_markers(path: Path) -> tuple[str, str]:
+    """What stands before and after the part of a page that is ours.
+
+    Raises: InputError: the page cannot be read, or has no markers.
+    """
+    try:
+        before, begin, rest = path.read_text().partition(BEGIN)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise InputError(f"there is no '{BEGIN}' with its '{END}'", where=str(path))
+    return before, after
+
+
 def put_into_page(path: Path, text: str) -> None:
     """Replace what stands between the two markers of a page.
 
     Raises: InputError: the page has no such markers.
     """
-    page = path.read_text()
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise InputError(f"there is no '{BEGIN}' with its '{END}'", where=str(path))
+    before, after = around_markers(path)
     path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")

@@ -67,6 +67,11 @@ class Worker:
         self._runs = max(1, min(MAX_RUNS, round(ROUND_SECONDS / ready["seconds"])))
 
     @property
+    def pid(self) -> int:
+        """Of the process, and of its group."""
+        return self._process.pid
+
+    @property
     def times(self) -> list[float]:
         """Of all runs."""
         return [seconds for times in self.rounds for seconds in times]
