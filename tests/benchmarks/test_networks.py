@@ -21,9 +21,9 @@ from nnc.core.errors import InputError
 
 Array = np.ndarray[Any, Any]
 SMALL = ("mlp", "mlp-batch4", "mobilenetv2", "squeezenet", "shufflenet", "efficientnet_b0")
-TRANSLATED = ("mobilenetv2", "inception_v1", "mtcnn_onet", "magika", "minilm", "orientation") + (
-    "speech_embedding",
-    "attacut",
+TRANSLATED = (
+    *("mobilenetv2", "inception_v1", "mtcnn_onet", "magika", "minilm", "orientation"),
+    *("speech_embedding", "attacut"),
 )
 """All operators that are translated to torch are in these."""
 SMALL_KERNELS = [name for name in KERNELS if "1024" not in name and "2048" not in name]
