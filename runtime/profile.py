@@ -17,12 +17,12 @@ Timed = LaunchCode | HostStep
 
 @dataclass(frozen=True)
 class Profile:
-    """Medians over the rounds, in seconds.
+    """Best times over the rounds, in seconds: what other processes add is left out.
 
     Attributes:
         steps: every launch and host step, in order.
         whole: a call of the executable with nothing timed inside it.
-        share: what part of such a call the steps account for.
+        share: what part of such a call the steps account for; the median over the rounds.
     """
 
     steps: list[tuple[Timed, float]]
@@ -51,10 +51,10 @@ class Profiler(Executable):
             self(inputs)
             wholes.append(perf_counter() - start)
             times.append(self._run_steps(inputs))
-        seconds = [median(each) for each in zip(*times, strict=True)]
+        seconds = [min(each) for each in zip(*times, strict=True)]
         shares = [sum(each) / whole for each, whole in zip(times, wholes, strict=True)]
         steps = list(zip(self.steps, seconds, strict=True))
-        return Profile(steps, median(wholes), median(shares))
+        return Profile(steps, min(wholes), median(shares))
 
     def part(
         self, inputs: Mapping[str, object], chosen: Callable[[LaunchCode], bool]

@@ -34,6 +34,15 @@ te.kernel @diagonal(%x: tensor<6x6xf32>) -> tensor<5xf32> {
   te.return %s
 }
 """
+TRANSFORM = """
+te.kernel @transform(%x: tensor<3x20xf32>) -> tensor<2x20xf32> {
+  %s = te.compute @s [a: 2, n: 20] sum [r: 3] {
+    %0 = coeff(dense<[[1.0, 0.5, 0.0], [0.0, -0.5, 0.0]]> : tensor<2x3xf32>)[a, r]
+    te.yield %0 * %x[r, n]
+  } : tensor<2x20xf32>
+  te.return %s
+}
+"""
 EXP = """
 te.kernel @exp(%x: tensor<5x7xf32>) -> tensor<5x7xf32> {
   %e = te.compute @e [i: 5, j: 7] { exp(%x[i, j] - 1.0) / 2.0 } : tensor<5x7xf32>
@@ -55,6 +64,10 @@ def test_operations_on_padding_do_not_count():
 
 def test_reads_whose_indices_hang_together_count_in_full():
     assert kernel_operations(kernel(DIAGONAL)) == 2 * 5 * 7
+
+
+def test_structural_zeros_are_no_terms():
+    assert kernel_operations(kernel(TRANSFORM)) == 2 * 3 * 20
 
 
 def test_a_function_is_one_operation():

@@ -85,7 +85,8 @@ def rows_of(steps: Sequence[tuple[Timed, float]], compiled: Compiled) -> list[Ro
 
 def _table(rows: Sequence[Row], profile: Profile, machine: Machine, weights: int) -> Table:
     total = sum(row.seconds for row in rows)
-    title = f"{len(rows)} steps, {len(profile.steps)} launches, {total * 1e3:.3f} ms on one thread"
+    counts = f"{len(rows)} steps, {len(profile.steps)} launches"
+    title = f"{counts}, best times on one thread: {total * 1e3:.3f} ms"
     caption = f"limit: {machine.gflops:.0f} GFLOP/s, or the bytes at their memory's rate"
     table = Table(title=title, caption=caption)
     for name in ("ms", "%", "GFLOP/s", "GB/s", "% of limit"):

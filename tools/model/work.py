@@ -56,7 +56,7 @@ def kernel_work(kernel: te.KernelOp, code: KernelCode) -> Work:
 
 
 def kernel_operations(kernel: te.KernelOp) -> int:
-    """Floating-point operations of all computes; those on padding do not count.
+    """Floating-point operations of all computes; not those on padding, nor by structural zeros.
 
     A multiply-add is two, any other operation one, a transcendental function too.
     """
@@ -81,10 +81,16 @@ def _compute_operations(compute: te.ComputeOp) -> int:
         each += _arithmetic(compute.combine.block.ops)
     elif compute.combiner is not None:
         each += len(compute.combiner)
-    reads = [op for op in compute.body.walk() if isinstance(op, te.ReadOp) and op.fill is not None]
-    if not compute.reduce_axes or not reads:
+    if not compute.reduce_axes:
         return points * each
-    return round(points * each * min(inside(read, list(compute.axes)) for read in reads))
+    axes = list(compute.axes)
+    parts = [1.0]
+    for op in compute.body.walk():
+        if isinstance(op, te.ReadOp) and op.fill is not None:
+            parts.append(inside(op, axes))
+        elif isinstance(op, te.CoeffOp):
+            parts.append(non_zero(op))
+    return round(points * each * min(parts))
 
 
 def _arithmetic(ops: Iterable[Operation]) -> int:
@@ -113,6 +119,12 @@ def inside(read: te.ReadOp, axes: list[AxisAttr]) -> float:
         ]
         part *= sum(found) / max(1, len(found))
     return part
+
+
+def non_zero(op: te.CoeffOp) -> float:
+    """The part of a literal matrix whose terms are there at all."""
+    values = list(op.values.get_values())
+    return sum(value != 0 for value in values) / max(1, len(values))
 
 
 def _place(point: tuple[int, ...], dims: list[int], count: int) -> list[int]:
