@@ -54,6 +54,13 @@ class Result:
         others = {k: o.latencies for k, o in self.outcomes.items() if k != OWN and o.ran}
         return ratio(own.latencies, others) if own is not None and own.ran and others else None
 
+    @property
+    def ratio_of_best(self) -> float | None:
+        """The same of the shortest runs: steadier where other processes disturb."""
+        bests = {name: o.best for name, o in self.outcomes.items() if o.ran and o.best is not None}
+        own = bests.pop(OWN, None)
+        return min(bests.values()) / own if own is not None and bests else None
+
 
 @dataclass(frozen=True)
 class Run:

@@ -44,6 +44,7 @@ class Outcome:
         error: why it could not run, or stopped.
         load_seconds: from the model to the first result.
         latencies: the median of each round, in seconds.
+        best: the shortest run, in seconds.
         difference: the largest of an output's elements from the reference's, relative to the
             largest of the reference's.
     """
@@ -51,6 +52,7 @@ class Outcome:
     error: str | None = None
     load_seconds: float = 0.0
     latencies: list[float] = field(default_factory=list[float])
+    best: float | None = None
     difference: float | None = None
 
     @property
@@ -159,7 +161,9 @@ def _round(workers: dict[str, Worker], contest: Contest, number: int) -> None:
             contest.outcomes[name].error = str(error)
             workers.pop(name).close()
             continue
-        contest.outcomes[name].latencies.append(median(workers[name].rounds[-1]))
+        outcome = contest.outcomes[name]
+        outcome.latencies.append(median(workers[name].rounds[-1]))
+        outcome.best = min(workers[name].times)
 
 
 def _compare(contest: Contest, reference: str, folder: Path) -> None:

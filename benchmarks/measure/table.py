@@ -83,11 +83,14 @@ def failures(results: Sequence[Result]) -> list[str]:
 def terminal_table(run: Run) -> Table:
     """For a console."""
     systems = systems_of(run.results)
-    table = Table(*header(systems), title=f"{run.machine['cpu']}, {run.rounds} rounds")
+    table = Table(
+        *header(systems), "of best times", title=f"{run.machine['cpu']}, {run.rounds} rounds"
+    )
     for column in table.columns[1:]:
         column.justify = "right"
     for result in run.results:
-        table.add_row(*cells(result, systems))
+        best = result.ratio_of_best
+        table.add_row(*cells(result, systems), "" if best is None else f"{best:.2f}")
     return table
 
 

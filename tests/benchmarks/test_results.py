@@ -29,7 +29,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def outcome(*milliseconds: float, difference: float | None = 1e-6) -> Outcome:
-    return Outcome(None, 0.5, [ms / 1e3 for ms in milliseconds], difference)
+    latencies = [ms / 1e3 for ms in milliseconds]
+    return Outcome(None, 0.5, latencies, 0.9 * min(latencies), difference)
 
 
 def result(name: str = "net", threads: int = 1, **outcomes: Outcome) -> Result:
@@ -53,6 +54,13 @@ def test_a_row_has_latencies_limit_and_ratio(run: Run):
     assert systems == ["nnc", "ort", "ov"]
     assert cells(run.results[0], systems) == ["net", "1", "2", "3", "4", "1", "1.50 (1.50-1.50)"]
     assert cells(run.results[1], systems)[4:] == ["failed", "1", "0.75 (0.75-0.75)"]
+
+
+def test_the_ratio_of_the_best_times(run: Run):
+    run.results[0].outcomes["ov"].best = 0.00036
+    assert run.results[0].ratio_of_best == pytest.approx(0.2)
+    assert run.results[1].ratio_of_best == pytest.approx(0.75)
+    assert run.results[2].ratio_of_best is None
 
 
 def test_wrong_outputs_are_a_failure_without_a_ratio(run: Run):
