@@ -5,12 +5,13 @@ PYTHON ?= $(firstword $(shell command -v python3 python3.14 python3.13 python3.1
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
 # pip is pinned where the other versions are.
 PIP_PIN := $(shell grep '^pip==' constraints.txt)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test pytest lint format types layers lit check bench-kernels clean
+.PHONY: help sync run test pytest lint format types layers lit check bench bench-kernels clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +52,18 @@ lit: sync ## the lit tests, each as programs of their own (slow; pytest runs the
 	$(BIN)/lit -v tests/lit
 
 check: lint types layers ## what needs no run
+
+$(BENCH_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
+	@touch $@
+
+# The whole takes hours and goes into the README; make bench BENCH="--only mlp --quick" does a part.
+BENCH ?= --picture docs/bench.svg --readme README.md
+
+bench: $(BENCH_STAMP) ## against other runtimes: installs them, measures, puts the table into the README
+	$(BIN)/python benchmarks/peers.py $(BENCH)
+	$(BIN)/python benchmarks/kernels_peers.py
+	$(BIN)/python benchmarks/overhead.py
 
 bench-kernels: sync ## two kernels against the machine's measured FMA peak
 	$(BIN)/python benchmarks/kernels.py

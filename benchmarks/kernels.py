@@ -21,7 +21,6 @@ import numpy as np
 
 sys.path.insert(0, __file__.rpartition("/")[0])
 
-from fma_peak import FmaPeak
 from kernel_texts import convolution_text, matmul_text
 
 from nnc.compiler.native import NativeKernel
@@ -31,6 +30,7 @@ from nnc.passes.loop.form_tiles import form_tiles
 from nnc.schedules.apply_schedules import ApplySchedulesPass
 from nnc.targets import Target, resolve
 from nnc.textir import default_context, parse
+from nnc.tools.model.rates import FmaPeak
 
 if TYPE_CHECKING:
     from collections.abc import Callable

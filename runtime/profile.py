@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
 from time import perf_counter
 
 from .arrays import Array
@@ -13,47 +15,109 @@ from .program import HostStep, LaunchCode, Segment
 Timed = LaunchCode | HostStep
 
 
+@dataclass(frozen=True)
+class Profile:
+    """Best times over the rounds, in seconds: what other processes add is left out.
+
+    Attributes:
+        steps: every launch and host step, in order.
+        whole: a call of the executable with nothing timed inside it.
+        share: what part of such a call the steps account for; the median over the rounds.
+    """
+
+    steps: list[tuple[Timed, float]]
+    whole: float
+    share: float
+
+
 class Profiler(Executable):
-    """An executable that runs its launches one by one and keeps the best time of each."""
+    """An executable that can run its launches one by one."""
 
     def __init__(self, executable: Executable):
         super().__init__(executable.program, 1, executable.pool_code)
-        self.seconds: dict[int, float] = {}
         self.steps: list[Timed] = []
         for step in self.program.steps:
             self.steps += step.launches if isinstance(step, Segment) else [step]
-        self._next = 0
+        self._times: list[float] | None = None
+        self._last: tuple[Workspace, list[Array | None]] | None = None
 
-    def profile(self, inputs: Mapping[str, object], rounds: int) -> list[tuple[Timed, float]]:
-        """Run `rounds` times; every step with the seconds of its fastest run, in order."""
+    def profile(self, inputs: Mapping[str, object], rounds: int) -> Profile:
+        """Run `rounds` times as a whole and as often step by step, in turn."""
+        wholes: list[float] = []
+        times: list[list[float]] = []
+        self(inputs)
         for _ in range(rounds):
-            self._next = 0
+            start = perf_counter()
             self(inputs)
-        return [(step, self.seconds[number]) for number, step in enumerate(self.steps)]
+            wholes.append(perf_counter() - start)
+            times.append(self._run_steps(inputs))
+        seconds = [min(each) for each in zip(*times, strict=True)]
+        shares = [sum(each) / whole for each, whole in zip(times, wholes, strict=True)]
+        steps = list(zip(self.steps, seconds, strict=True))
+        return Profile(steps, min(wholes), median(shares))
+
+    def part(
+        self, inputs: Mapping[str, object], chosen: Callable[[LaunchCode], bool]
+    ) -> Callable[[], None]:
+        """Runs some of the launches again and again, on the memory of one call.
+
+        There are no steps on the host, and at least one launch is chosen.
+        """
+        self._run_steps(inputs)
+        assert self._last is not None
+        launches = [s for s in self.steps if isinstance(s, LaunchCode) and chosen(s)]
+        runs = [_bound(launch, self._last[0]) for launch in launches]
+        assert runs
+
+        def again(kept: object = (self._last, inputs)) -> None:
+            del kept  # a reference to the memory that the launches read and write
+            for run in runs:
+                run()
+
+        return again
+
+    def entry(self, inputs: Mapping[str, object]) -> tuple[int, int]:
+        """The address of the first segment's function and of a frame, as one call left it.
+
+        The frame stays valid until the next call.
+        """
+        self._run_steps(inputs)
+        assert self._last is not None
+        segment = next(step for step in self.program.steps if isinstance(step, Segment))
+        return segment.entry, self._last[0].address
+
+    def _run_steps(self, inputs: Mapping[str, object]) -> list[float]:
+        self._times = []
+        try:
+            self(inputs)
+            return self._times
+        finally:
+            self._times = None
 
     def run_step(
         self, step: Segment | HostStep, values: list[Array | None], workspace: Workspace
     ) -> None:
-        """As the executable does, with times taken."""
+        """As the executable does, or with times taken."""
+        if self._times is None:
+            super().run_step(step, values, workspace)
+            return
         if isinstance(step, HostStep):
             start = perf_counter()
             run_on_host(step, values)
-            self._note(perf_counter() - start)
+            self._times.append(perf_counter() - start)
             return
         self.bind(step, values, workspace)
+        self._last = workspace, list(values)
         for launch in step.launches:
-            self._note(_time_launch(launch, workspace))
-
-    def _note(self, seconds: float) -> None:
-        best = self.seconds.get(self._next, seconds)
-        self.seconds[self._next] = min(best, seconds)
-        self._next += 1
+            run = _bound(launch, workspace)
+            start = perf_counter()
+            run()
+            self._times.append(perf_counter() - start)
 
 
-def _time_launch(launch: LaunchCode, workspace: Workspace) -> float:
+def _bound(launch: LaunchCode, workspace: Workspace) -> Callable[[], None]:
+    """Runs the whole launch on the pointers that the frame holds now."""
     pointers = [int(workspace.frame[slot]) + offset for slot, offset in launch.pointers]
     types = [ctypes.c_void_p] * len(pointers)
     function = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)(launch.function)
-    start = perf_counter()
-    function(*pointers, 0, launch.extent)
-    return perf_counter() - start
+    return lambda: function(*pointers, 0, launch.extent)

@@ -75,7 +75,8 @@ def test_constraints_pin_what_the_project_names_and_hold_no_addresses() -> None:
     lines = (ROOT / "constraints.txt").read_text().split()
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
-    named = [*config["project"]["dependencies"], *config["dependency-groups"]["dev"]]
+    groups = config["dependency-groups"].values()
+    named = [*config["project"]["dependencies"], *(name for group in groups for name in group)]
     names = {re.split(r"[^\w.-]", name)[0].lower().replace("_", "-") for name in named}
     assert names <= pinned
 

@@ -198,9 +198,15 @@ def test_a_profile_names_every_kernel(model: str, capsys: pytest.CaptureFixture[
     argv = ["bench", model, "--shape", "x=2x4", "--rounds", "2", "--profile"]
     assert main(argv) == 0
     out = capsys.readouterr().out
-    assert "1 launches" in out
-    assert "matmul_relu." in out
-    assert "node 'product'" in out
+    assert "1 steps, 1 launches" in out
+    row = next(line for line in out.splitlines() if "product, activation" in line)
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    milliseconds, share, gflops, gigabytes, of_limit, kernel, *_ = cells
+    assert (share, kernel) == ("100.0", "matmul_relu")
+    for number in (milliseconds, gflops, gigabytes, of_limit):
+        assert float(number) >= 0
+    assert "the steps account for" in out
+    assert "sched.schedule @matmul_relu" in out
 
 
 def test_ops_lists_what_is_compiled_and_what_runs_on_the_host(

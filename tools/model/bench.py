@@ -6,15 +6,12 @@ timed; short rounds alternate, so that a change of the machine's speed meets bot
 
 from __future__ import annotations
 
-import json
-import signal
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -22,61 +19,14 @@ from rich.table import Table
 
 from ...compiler.signature import Signature, input_signatures
 from ...compiler.source import load
-from ...core.errors import NncError
 from ...passes.graph.infer_shapes import specialize
 from ...runtime.threads import default_threads
 from . import profile
 from .arrays import random_inputs, save_arrays
 from .flags import Flags
+from .processes import Worker
 
-ROUND_SECONDS = 0.05
-MAX_RUNS = 200
-"""Runs of one round: as many as fit into ROUND_SECONDS, at least one."""
-
-
-class Worker:
-    """One system in its process."""
-
-    def __init__(self, task: dict[str, Any]):
-        self.name = str(task["system"])
-        self.times: list[float] = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "nnc.tools.model.bench_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        ready = self._ask(json.dumps(task))
-        if "error" in ready:
-            self.close()
-            raise NncError(f"{self.name} cannot run the model: {ready['error']}")
-        self.load_seconds = float(ready["load"])
-        self._runs = max(1, min(MAX_RUNS, round(ROUND_SECONDS / ready["seconds"])))
-        self._process.send_signal(signal.SIGSTOP)
-
-    def round(self) -> None:
-        """Time some runs."""
-        self._process.send_signal(signal.SIGCONT)
-        self.times += self._ask(str(self._runs))["times"]
-        self._process.send_signal(signal.SIGSTOP)
-
-    def _ask(self, line: str) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(line + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise NncError(f"the process of {self.name} ended", hint="its error stands above")
-        return cast("dict[str, Any]", json.loads(answer))
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+WORKER = (sys.executable, "-m", "nnc.tools.model.bench_worker")
 
 
 def run(flags: Flags) -> None:
@@ -94,7 +44,7 @@ def run(flags: Flags) -> None:
         try:
             for system in systems:
                 task = _task(flags, system, threads, signatures, Path(folder))
-                workers.append(Worker(task))
+                workers.append(Worker(task, WORKER))
             for _ in range(flags.rounds):
                 for worker in workers:
                     worker.round()

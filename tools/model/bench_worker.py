@@ -7,45 +7,67 @@ do not disturb the other system.
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
-from ...core.errors import NncError
 from .arrays import save_arrays
 
 Outputs = dict[str, Any]
 System = Callable[[dict[str, Any]], Outputs]
+Task = dict[str, Any]
 WARM_SECONDS = 0.3
+WAKE_SECONDS = 0.005
+"""How long a system runs untimed after a pause: its threads wake, its data is in caches again."""
+_PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    """Serve until stdin ends."""
+def serve(systems: Mapping[str, Callable[[Task], System]]) -> None:
+    """Answer requests until stdin ends."""
+    channel = _take_stdout()
+    _die_with_parent()
     task = json.loads(sys.stdin.readline())
+    try:
+        system, inputs, ready = _load(systems[task["system"]], task)
+    except Exception as error:  # a foreign runtime raises what it likes; the rest must go on
+        _answer(channel, {"error": f"{type(error).__name__}: {error}"})
+        return
+    _answer(channel, ready)
+    for line in sys.stdin:
+        _run_for(system, inputs, WAKE_SECONDS, at_least=1)
+        runs = range(json.loads(line)["runs"])
+        _answer(channel, {"times": [_time(system, inputs) for _ in runs]})
+
+
+def _load(
+    make: Callable[[Task], System], task: Task
+) -> tuple[System, dict[str, Any], dict[str, float]]:
     with np.load(task["inputs"]) as found:
         inputs = dict(found)
     start = perf_counter()
-    try:
-        system = SYSTEMS[task["system"]](task)
-        outputs = system(inputs)
-    except (NncError, RuntimeError, ImportError) as error:
-        _answer({"error": str(error)})
-        return
+    system = make(task)
+    outputs = system(inputs)
     loaded = perf_counter() - start
     save_arrays(task["outputs"], outputs)
+    seconds = _run_for(system, inputs, WARM_SECONDS, at_least=2)
+    return system, inputs, {"load": loaded, "seconds": seconds}
+
+
+def _run_for(system: System, inputs: dict[str, Any], seconds: float, at_least: int) -> float:
+    """Run again and again; seconds of one run on the average."""
     runs = 0
     start = perf_counter()
-    while perf_counter() - start < WARM_SECONDS or runs < 2:
+    while (passed := perf_counter() - start) < seconds or runs < at_least:
         system(inputs)
         runs += 1
-    _answer({"load": loaded, "seconds": (perf_counter() - start) / runs})
-    for line in sys.stdin:
-        system(inputs)  # wakes threads and fills caches after the pause
-        _answer({"times": [_time(system, inputs) for _ in range(int(line))]})
+    return passed / runs
 
 
 def _time(system: System, inputs: dict[str, Any]) -> float:
@@ -54,18 +76,32 @@ def _time(system: System, inputs: dict[str, Any]) -> float:
     return perf_counter() - start
 
 
-def _answer(content: dict[str, Any]) -> None:
-    print(json.dumps(content), flush=True)
+def _take_stdout() -> TextIO:
+    """Stdout for the answers alone: what libraries print to it goes to stderr."""
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return channel
 
 
-def _nnc(task: dict[str, Any]) -> System:
+def _die_with_parent() -> None:
+    """A stopped process would outlive a parent that is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _answer(channel: TextIO, content: dict[str, Any]) -> None:
+    print(json.dumps(content), file=channel, flush=True)
+
+
+def nnc(task: Task) -> System:
+    """What this project makes of the model."""
     from ...compiler.model import compile
 
     shapes = {name: tuple(extents) for name, extents in task["shapes"].items()}
     return compile(task["model"], task["target"], task["threads"], task["numerics"], shape=shapes)
 
 
-def _onnxruntime(task: dict[str, Any]) -> System:
+def onnxruntime(task: Task) -> System:
     """Onnxruntime at its best: all optimisations, as many threads as we take."""
     from importlib import import_module
 
@@ -84,11 +120,8 @@ def _onnxruntime(task: dict[str, Any]) -> System:
     return run
 
 
-SYSTEMS: dict[str, Callable[[dict[str, Any]], System]] = {
-    "nnc": _nnc,
-    "onnxruntime": _onnxruntime,
-}
+SYSTEMS: dict[str, Callable[[Task], System]] = {"nnc": nnc, "onnxruntime": onnxruntime}
 
 
 if __name__ == "__main__":
-    main()
+    serve(SYSTEMS)

@@ -1,0 +1,1 @@
+"""Measuring systems against each other, and showing what came out."""
