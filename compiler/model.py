@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from ..core.errors import InputError
 from ..passes.graph.infer_shapes import specialize
 from ..runtime.arrays import Array
-from ..runtime.executable import Executable
+from ..runtime.executable import Executable, joined
 from ..runtime.inputs import as_array, check_names, check_shape
 from .options import Options
 from .pipelines import verify
@@ -96,20 +96,29 @@ class Model:
             self._static = self.compiled.executable
 
     def __call__(
-        self, inputs: Mapping[str, object] | None = None, /, **named: object
+        self,
+        inputs: Mapping[str, object] | None = None,
+        out: Mapping[str, Array] | None = None,
+        /,
+        **named: object,
     ) -> dict[str, Array]:
-        """Run on arrays by input name; gives new arrays by output name.
+        """Run on arrays by input name; gives arrays by output name.
+
+        Args:
+            inputs: by name.
+            out: arrays to be filled and given back, by output name; the others are new.
+            **named: further inputs.
 
         Raises:
-            InputError: names, dtypes or shapes that do not fit the model's inputs.
+            InputError: names, dtypes or shapes that do not fit the model's inputs and outputs.
             NncError: the model cannot be compiled for these shapes.
         """
+        given = joined(inputs, named)
         if self._static is not None:
-            return self._static(inputs, **named)
-        given = {**inputs, **named} if inputs is not None else named
+            return self._static.run(given, out)
         arrays = self._arrays(given)
         shapes = tuple(arrays[signature.name].shape for signature in self.inputs)
-        return self.variant(shapes).executable(arrays)
+        return self.variant(shapes).executable.run(arrays, out)
 
     def _arrays(self, given: Mapping[str, object]) -> dict[str, Array]:
         names = [signature.name for signature in self.inputs]
@@ -120,7 +129,7 @@ class Model:
                 raise InputError("its dtype is not known", where=f"input '{signature.name}'")
             array = as_array(signature.name, given[signature.name], signature.dtype)
             if signature.shape is not None:
-                check_shape(signature.name, array.shape, signature.shape)
+                check_shape(f"input '{signature.name}'", array.shape, signature.shape)
             arrays[signature.name] = array
         return arrays
 

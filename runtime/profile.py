@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import perf_counter
 
 from .arrays import Array
-from .executable import Executable, Workspace, run_on_host
+from .executable import BoundStep, Executable, Workspace, bind, run_on_host
 from .program import HostStep, LaunchCode, Segment
 
 Timed = LaunchCode | HostStep
@@ -32,16 +32,20 @@ class Profiler(Executable):
         return [(step, self.seconds[number]) for number, step in enumerate(self.steps)]
 
     def run_step(
-        self, step: Segment | HostStep, values: list[Array | None], workspace: Workspace
+        self,
+        bound: BoundStep,
+        values: list[Array | None],
+        workspace: Workspace,
+        direct: Mapping[int, Array],
     ) -> None:
         """As the executable does, with times taken."""
-        if isinstance(step, HostStep):
+        if isinstance(bound.step, HostStep):
             start = perf_counter()
-            run_on_host(step, values)
+            run_on_host(bound.step, values)
             self._note(perf_counter() - start)
             return
-        self.bind(step, values, workspace)
-        for launch in step.launches:
+        bind(bound, values, workspace, direct)
+        for launch in bound.step.launches:
             self._note(_time_launch(launch, workspace))
 
     def _note(self, seconds: float) -> None:
