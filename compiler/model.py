@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from xdsl.dialects.builtin import ModuleOp
 
 from ..core.errors import InputError
+from ..lowering.program import PackedConstants
 from ..passes.graph.infer_shapes import specialize
 from ..runtime.arrays import Array
 from ..runtime.executable import Executable, joined
@@ -82,6 +83,7 @@ class Model:
         self.timings = timings
         self.module = module
         self._variants: OrderedDict[Shapes, Compiled] = OrderedDict()
+        self._packed = PackedConstants()
         self._lock = Lock()
         verify(module, timings)
         with timings.stage("infer-shapes"):
@@ -147,7 +149,7 @@ class Model:
             if not all(signature.is_static for signature in self.inputs):
                 names = [signature.name for signature in self.inputs]
                 specialize(module, dict(zip(names, shapes, strict=True)))
-            made = compile_module(module, self.options, self.timings)
+            made = compile_module(module, self.options, self.timings, self._packed)
             self._variants[shapes] = made
             if len(self._variants) > CACHED_SHAPES:
                 self._variants.popitem(last=False)

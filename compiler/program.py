@@ -15,6 +15,7 @@ from ..lowering.program import (
     POOL_BARRIER,
     POOL_BYTES,
     WORKER_BYTES,
+    PackedConstants,
     ProgramPlan,
     barrier_text,
     plan_program,
@@ -67,16 +68,20 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
     return operators
 
 
-def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Compiled:
+def compile_module(
+    module: ModuleOp, options: Options, timings: Timings, packed: PackedConstants | None = None
+) -> Compiled:
     """Compile a module whose shapes are all known; it is changed.
 
+    Constants in `packed` are shared with the other executables that were made with it.
     Raises: NncError: with the place of what cannot be compiled.
     """
     with without_collector(), KernelCompiler(options, timings) as compiler:
         verify(module, timings)
         inputs = input_specs(module)
         if options.interpret:
-            plan = plan_program(module, {}, host_function, inputs, output_specs(module))
+            outputs = output_specs(module)
+            plan = plan_program(module, {}, host_function, inputs, outputs, packed)
             executable = link_program(plan, [], options)
             return Compiled(executable, compiler.kernels, {}, module, timings)
         run_passes(GRAPH, module, timings)
@@ -85,7 +90,8 @@ def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Comp
         verify(module, timings)
         compiler.add_all(module)
         with timings.stage("plan"):
-            plan = plan_program(module, compiler.kernels.code, host_function, inputs, outputs)
+            code = compiler.kernels.code
+            plan = plan_program(module, code, host_function, inputs, outputs, packed)
         if plan.symbols:
             compiler.add_text(entry_text(plan, options))
         with timings.stage("wait for LLVM"):

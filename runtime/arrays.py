@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ctypes import addressof, c_char
 from math import prod
 from typing import Any
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 LINE = 64
-_first_byte = c_char.from_buffer
+_first_byte: Callable[[Any], c_char] = c_char.from_buffer
 
 
 def address(array: Array) -> int:

@@ -3,6 +3,7 @@
 from .entry import emit_entry
 from .launch import KernelCode, Launch, Place
 from .memory import ArenaPlan, Lifetime, align, plan_arena
+from .packing import PackedConstants
 from .plan import ProgramPlan, plan_program
 from .threads import POOL_BARRIER, POOL_BYTES, WORKER_BYTES, barrier_text, pool_text
 
@@ -14,6 +15,7 @@ __all__ = [
     "KernelCode",
     "Launch",
     "Lifetime",
+    "PackedConstants",
     "Place",
     "ProgramPlan",
     "align",

@@ -118,6 +118,20 @@ def test_shapes_are_cached_and_the_cache_is_bounded(monkeypatch: pytest.MonkeyPa
     assert model.variant(((2,),)) is not variants[1]
 
 
+def test_variants_share_their_constants(model: nnc.Model):
+    """Two batch sizes, one copy of each weight, packed or as it is."""
+
+    def constants(n: int) -> dict[bytes, np.ndarray]:
+        program = model.variant(((n, 16),)).executable.program
+        return {array.tobytes(): array for array in program.constants.values()}
+
+    some, others = constants(3), constants(4)
+    assert len(some) >= 3
+    assert some.keys() == others.keys(), "equal layouts at both sizes"
+    for content, array in some.items():
+        assert np.shares_memory(array, others[content])
+
+
 def relu_model(shape: Extents) -> onnx.ModelProto:
     return make_model([helper.make_node("Relu", ["x"], ["y"], "r")], {"x": shape}, {"y": shape})
 
