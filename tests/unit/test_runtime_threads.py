@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnc.compiler.program import pool_code
+from nnc.compiler.link import pool_code
 from nnc.lowering import llvm_to_object
 from nnc.lowering.program import Launch, Place, barrier_text, emit_entry
 from nnc.lowering.program.launch import must_wait
@@ -209,7 +209,7 @@ def test_workers_compute_with_the_callers_control_word():
         """
     import ctypes
     import numpy as np
-    from nnc.compiler.program import pool_code
+    from nnc.compiler.link import pool_code
     from nnc.lowering import llvm_to_object
     from nnc.runtime import threads
     from nnc.targets import resolve

@@ -44,7 +44,7 @@ def compile_model(flags: Flags) -> Model:
     """The model that the flags name."""
     if flags.interpret:
         options = replace(Options.of(threads=1), interpret=True)
-        return Model(load(flags.model), options, Timings(), dict(flags.shapes))
+        return Model(lambda: load(flags.model), options, Timings(), dict(flags.shapes))
     return compile(
         flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
     )
