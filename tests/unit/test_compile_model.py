@@ -14,6 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import nnc
 from nnc.compiler import model as model_module
+from nnc.runtime.executable import Workspace
+from nnc.runtime.memory import MemoryUse
 from nnc.runtime.program import HostStep
 
 RNG = np.random.default_rng(7)
@@ -210,6 +212,22 @@ def test_results_are_the_same_bits_for_every_number_of_threads(deep: nnc.Model):
         several = deep(x=x)
         for name, array in single.items():
             assert array.tobytes() == several[name].tobytes(), name
+
+
+def test_the_memory_of_a_call_is_what_is_held(deep: nnc.Model):
+    assert deep.compiled is not None
+    executable = deep.compiled.executable
+    use = MemoryUse.of(executable)
+    held = Workspace(executable.program, executable.threads)
+    assert use.intermediates == held.arena.nbytes > 0
+    assert use.scratch == held.scratch.nbytes
+    assert use.staged == sum(array.nbytes for array in held.staged.values())
+    assert use.constants == sum(array.nbytes for array in executable.program.constants.values())
+    out = deep(x=np.zeros((96, 257), np.float32))
+    assert use.outputs == sum(array.nbytes for array in out.values())
+    assert use.peak == sum((held.arena.nbytes, held.scratch.nbytes, use.staged)) + (
+        use.constants + use.outputs
+    )
 
 
 def test_concurrent_callers_do_not_disturb_each_other(deep: nnc.Model):

@@ -9,7 +9,8 @@ from ...runtime.profile import Profiler, Timed
 from ...runtime.program import HostStep
 from .arrays import random_inputs
 from .flags import Flags
-from .run import compile_model, print_timing
+from .run import compile_model
+from .timing import print_timing
 
 SHOWN = 24
 
@@ -21,7 +22,7 @@ def run(flags: Flags) -> None:
     compiled = model.variant(tuple(arrays[each.name].shape for each in model.inputs))
     profiler = Profiler(compiled.executable)
     Console(markup=False).print(_table(profiler.profile(arrays, flags.rounds)))
-    print_timing(flags, model)
+    print_timing(flags, model.timings)
 
 
 def _table(steps: list[tuple[Timed, float]]) -> Table:
