@@ -10,7 +10,7 @@ PIP_PIN := $(shell grep '^pip==' constraints.txt)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test pytest lint format types layers lit check bench-kernels clean
+.PHONY: help sync run test pytest lint format types layers lit check bench-kernels bench-runtime clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ check: lint types layers ## what needs no run
 
 bench-kernels: sync ## two kernels against the machine's measured FMA peak
 	$(BIN)/python benchmarks/kernels.py
+
+bench-runtime: sync ## what a call, a barrier, a wake-up and a model from the cache cost
+	$(BIN)/python benchmarks/runtime.py
 
 clean: ## remove what was made here
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .ruff_cache .hypothesis
