@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
 
 from ..core.errors import InputError
 from ..runtime.arrays import Array
@@ -81,6 +83,10 @@ class _Variant:
     compiled: Compiled | None = None
 
 
+_MODELS: WeakSet[Model] = WeakSet()
+"""All that live: a forked child must not wait for a thread that stayed with its parent."""
+
+
 class Model:
     """A compiled model: call it with arrays by input name, get arrays by output name.
 
@@ -110,6 +116,7 @@ class Model:
         self._load, self._shapes, self._cache = load, shapes, cache
         self._variants: OrderedDict[Shapes, _Variant] = OrderedDict()
         self._lock = RLock()
+        _MODELS.add(self)
         with timings.stage("find in cache"):
             head = cache.head() if cache is not None else None
         if head is not None:
@@ -121,6 +128,10 @@ class Model:
         if all(signature.is_static for signature in self.inputs):
             self._known = tuple(cast("tuple[int, ...]", each.shape) for each in self.inputs)
             self._static = self.executable(self._known)
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock; in a child that was forked while another thread compiled."""
+        self._lock = RLock()
 
     def _read_signatures(self) -> tuple[list[Signature], list[Signature]]:
         from .signature import input_signatures, output_signatures
@@ -252,3 +263,12 @@ class Model:
             with self.timings.stage("write to cache"):
                 self._cache.save(shapes, made.artifact)
         return made
+
+
+def _renew_locks() -> None:
+    for model in _MODELS:
+        model.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

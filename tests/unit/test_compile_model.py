@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import nnc
 from nnc.compiler import model as model_module
-from nnc.runtime.executable import Workspace
+from nnc.runtime.executable import Executable, Workspace
 from nnc.runtime.memory import MemoryUse
-from nnc.runtime.program import HostStep
+from nnc.runtime.program import HostStep, Segment
 
 RNG = np.random.default_rng(7)
 WEIGHTS = {
@@ -212,6 +212,28 @@ def test_results_are_the_same_bits_for_every_number_of_threads(deep: nnc.Model):
         several = deep(x=x)
         for name, array in single.items():
             assert array.tobytes() == several[name].tobytes(), name
+
+
+@pytest.mark.parametrize("threads", [1, 3, 5])
+def test_more_threads_than_processors_give_the_same_bits(deep: nnc.Model, threads: int):
+    assert deep.compiled is not None
+    program = deep.compiled.executable.program
+    assert any(isinstance(step, Segment) and step.is_parallel for step in program.steps)
+    executable = Executable(program, threads, deep.compiled.executable.pool_code)
+    x = RNG.standard_normal((96, 257), np.float32)
+    expected = deep(x=x)
+    for _ in range(3):
+        for name, array in executable(x=x).items():
+            assert array.tobytes() == expected[name].tobytes(), name
+
+
+def test_concurrent_callers_with_new_shapes():
+    """Each compiles, and runs what others compiled meanwhile."""
+    model = nnc.compile(classifier(), threads=2)
+    arrays = [RNG.standard_normal((1 + i % 3, 16), np.float32) for i in range(8)]
+    with ThreadPoolExecutor(4) as callers:
+        for future, x in [(callers.submit(model, x=x), x) for x in arrays]:
+            assert_close(future.result(), classify(x))
 
 
 def test_the_memory_of_a_call_is_what_is_held(deep: nnc.Model):
