@@ -70,7 +70,7 @@ class _Plan:
 
 
 def save(artifact: Artifact, store: Store, key: str, text_of: Callable[[HostRun], str]) -> bool:
-    """Keep an artifact; whether it could be written.
+    """Keep an artifact; whether it has a form, and there is room for it.
 
     Args:
         artifact: what to keep.
@@ -78,6 +78,8 @@ def save(artifact: Artifact, store: Store, key: str, text_of: Callable[[HostRun]
         key: a digest of all that it was made from.
         text_of: gives the text of a host step's function; raises TypeError if it has none.
     """
+    if sum(array.nbytes for array in artifact.program.constants.values()) > store.room:
+        return False
     body = _Body()
     objects = tuple((body.add(data), len(data)) for data in artifact.objects)
     constants = [
@@ -150,8 +152,9 @@ def _save_constant(slot: int, array: Array, body: _Body, store: Store) -> _Store
     raw = _raw(array)
     if array.nbytes < LARGE:
         return _Stored(slot, array.dtype, array.shape, body.add(raw), "")
-    digest = sha256(raw).hexdigest()
-    store.write("constant", digest, [raw])
+    found = sha256(raw)
+    digest = found.hexdigest()
+    store.write("constant", digest, [raw], digest=found.digest())
     store.arrays.setdefault(_typed(digest, array.dtype, array.shape), array)
     return _Stored(slot, array.dtype, array.shape, 0, digest)
 

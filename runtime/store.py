@@ -66,25 +66,43 @@ class Store:
             os.utime(path)  # the least recently used go first
         return content
 
-    def write(self, kind: str, key: str, parts: Sequence[Bytes], *, replace: bool = False) -> None:
-        """Keep a payload, which is given in parts.
+    @property
+    def room(self) -> int:
+        """Bytes that can be kept together: of more, the first would be gone before the last."""
+        return int(self.limit * KEPT_SHARE)
 
-        One that is there stays if it has this size, but for `replace`: the same key may then stand
-        for another payload.
+    def write(
+        self,
+        kind: str,
+        key: str,
+        parts: Sequence[Bytes],
+        *,
+        digest: bytes | None = None,
+        replace: bool = False,
+    ) -> None:
+        """Keep a payload.
+
+        Args:
+            kind: the folder in the folder.
+            key: a digest in hexadecimal digits.
+            parts: the payload, in parts.
+            digest: its sha256, if it is known.
+            replace: whether the key may stand for another payload than before; else one of this
+                size that is there stays.
         """
         path = self._path(kind, key)
         length = sum(len(part) for part in parts)
-        if length > self.limit * KEPT_SHARE or (not replace and self._touch(path, length)):
+        if length > self.room or (not replace and self._touch(path, length)):
             return
         with suppress(OSError):
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_whole(path, length, parts)
+            _write_whole(path, length, parts, digest or _sha256(parts))
 
     def trim(self) -> None:
         """Remove what was used longest ago until the limit holds, and what killed writers left."""
         found = sorted(_files(self.folder), key=lambda file: file[1])
         total = sum(size for _, _, size in found)
-        target = self.limit * KEPT_SHARE if total > self.limit else total
+        target = self.room if total > self.limit else total
         old = time.time() - ABANDONED_SECONDS
         for path, used, size in found:
             is_abandoned = path.endswith(_TEMPORARY) and used < old
@@ -107,17 +125,20 @@ class Store:
         return True
 
 
-def _write_whole(path: Path, length: int, parts: Sequence[Bytes]) -> None:
+def _sha256(parts: Sequence[Bytes]) -> bytes:
+    found = sha256()
+    for part in parts:
+        found.update(part)
+    return found.digest()
+
+
+def _write_whole(path: Path, length: int, parts: Sequence[Bytes], digest: bytes) -> None:
     # Not synchronised with the disk: after a power failure the checksum finds what is missing.
-    digest = sha256()
     with NamedTemporaryFile(dir=path.parent, suffix=_TEMPORARY, delete=False) as file:
         try:
-            file.write(bytes(HEADER))
-            for part in parts:
-                digest.update(part)
+            header = MAGIC + length.to_bytes(8, "little") + digest
+            for part in (header.ljust(HEADER, b"\0"), *parts):
                 file.write(part)
-            file.seek(0)
-            file.write(MAGIC + length.to_bytes(8, "little") + digest.digest())
             file.close()
             os.replace(file.name, path)
         except BaseException:

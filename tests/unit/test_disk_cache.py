@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -88,17 +89,22 @@ FRESH_PROCESS = """
 """
 
 
-def in_new_process(path: Path, folder: Path, cache: Path) -> tuple[list[str], list[str], Any]:
+def start(path: Path, folder: Path) -> subprocess.Popen[str]:
+    """A process that compiles with the cache in the folder, and prints what it imported and got."""
     np.save(folder / "x.npy", X)
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(FRESH_PROCESS), str(path), str(folder / "x.npy")],
-        env={**os.environ, "NNC_CACHE": str(cache)},
-        capture_output=True,
+        env={**os.environ, "NNC_CACHE": str(folder / "cache")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    loaded, after, outputs = json.loads(done.stdout)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[list[str], list[str], Any]:
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    loaded, after, outputs = json.loads(out)
     return loaded, after, outputs
 
 
@@ -106,12 +112,49 @@ def in_new_process(path: Path, folder: Path, cache: Path) -> tuple[list[str], li
 def test_a_hit_imports_no_compiler_and_gives_the_same_bits(tmp_path: Path, host: bool):
     """An operator on the host is read when it first runs."""
     path = write(tmp_path, dense(host=host))
-    first, _, expected = in_new_process(path, tmp_path, tmp_path / "cache")
+    first, _, expected = ended(start(path, tmp_path))
     assert first == ["onnx", "xdsl"]
-    loaded, after, outputs = in_new_process(path, tmp_path, tmp_path / "cache")
+    loaded, after, outputs = ended(start(path, tmp_path))
     assert loaded == []
     assert after == (["xdsl"] if host else [])
     assert outputs == expected
+
+
+@pytest.mark.parametrize("written", ["model", "constant", "program"])
+def test_processes_compile_one_model_at_once_and_one_is_killed(tmp_path: Path, written: str):
+    """Killed as soon as it has written a part of the entry, or while it does."""
+    path = write(tmp_path, dense())
+    victim = start(path, tmp_path)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(f"cache/*/{written}/*/*")):
+        assert time.monotonic() < deadline
+    victim.kill()
+    victim.communicate()
+    results = [ended(process) for process in [start(path, tmp_path), start(path, tmp_path)]]
+    assert results[0][2] == results[1][2]
+    again = ended(start(path, tmp_path))
+    assert again == ([], [], results[0][2])
+
+
+def test_a_model_larger_than_the_cache_does_not_empty_it(tmp_path: Path):
+    store = Store(tmp_path / "cache", limit=6 * W.nbytes)
+    small = write(tmp_path, dense())
+    nnc.compile(small, cache=store)
+    assert was_found(nnc.compile(small, cache=store))
+    nodes = [helper.make_node("Add", [f"x{i}", f"c{i}"], [f"x{i + 1}"]) for i in range(6)]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "large",
+        [value("x0", TensorProto.FLOAT, W.shape)],
+        [value("x6", TensorProto.FLOAT, W.shape)],
+        [numpy_helper.from_array(W + i, f"c{i}") for i in range(6)],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    large = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    for _ in range(2):
+        assert not was_found(nnc.compile(large, cache=store))
+    assert was_found(nnc.compile(small, cache=store))
 
 
 def test_sources_share_entries_but_for_their_form(tmp_path: Path):
