@@ -11,7 +11,7 @@ PIP_PIN := $(shell grep '^pip==' constraints.txt)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test pytest lint format types layers lit check bench bench-kernels clean
+.PHONY: help sync run test pytest lint format types layers lit check bench bench-kernels bench-runtime clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ bench: $(BENCH_STAMP) ## against other runtimes: installs them, measures, puts t
 
 bench-kernels: sync ## two kernels against the machine's measured FMA peak
 	$(BIN)/python benchmarks/kernels.py
+
+bench-runtime: sync ## what a call, a barrier, a wake-up and a model from the cache cost
+	$(BIN)/python benchmarks/runtime.py
 
 clean: ## remove what was made here
 	rm -rf $(VENV) build dist *.egg-info src/*.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -83,7 +83,8 @@ def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:
     with KernelCompiler(options, timings, make_objects=False) as compiler:
         compiler.add_all(module)
     kernels = compiler.kernels
-    plan = plan_program(module, kernels.code, host_function, inputs, outputs)
+    with timings.stage("plan"):
+        plan = plan_program(module, kernels.code, host_function, inputs, outputs)
     texts = [emitted.llvm_text for emitted in kernels.emitted.values()]
     target = f'target triple = "{options.target.triple}"'
     return merge_modules([target, *texts, entry_text(plan, options)])
@@ -91,12 +92,16 @@ def emit_llvm(module: ModuleOp, options: Options, timings: Timings) -> str:
 
 def emit_asm(module: ModuleOp, options: Options, timings: Timings) -> str:
     """Assembly of all that `emit_llvm` gives."""
-    return assembly(emit_llvm(module, options, timings), options.target)
+    text = emit_llvm(module, options, timings)
+    with timings.stage("LLVM"):
+        return assembly(text, options.target)
 
 
 def emit_obj(module: ModuleOp, options: Options, timings: Timings) -> bytes:
     """Object code of all that `emit_llvm` gives."""
-    return to_object(emit_llvm(module, options, timings), options.target)
+    text = emit_llvm(module, options, timings)
+    with timings.stage("LLVM"):
+        return to_object(text, options.target)
 
 
 LEVELS: dict[str, Callable[[ModuleOp, Options, Timings], str | bytes]] = {
@@ -111,13 +116,14 @@ LEVELS: dict[str, Callable[[ModuleOp, Options, Timings], str | bytes]] = {
 """What `--emit` takes, from the highest level to the lowest."""
 
 
-def emit(module: ModuleOp, level: str, options: Options) -> str | bytes:
+def emit(module: ModuleOp, level: str, options: Options, timings: Timings) -> str | bytes:
     """A module with known shapes, taken down to a level; it is changed.
 
+    The time of each stage is added to `timings`.
     Raises: NncError: as compiling it would.
     """
     with without_collector():
-        return LEVELS[level](module, options, Timings())
+        return LEVELS[level](module, options, timings)
 
 
 def _text(module: ModuleOp) -> str:

@@ -157,8 +157,11 @@ class KernelCompiler:
     def add_text(self, llvm_text: str) -> None:
         """Hand one module to the LLVM thread."""
         if self.make_objects:
-            future = self._llvm.submit(to_object, llvm_text, self.options.target)
-            self.kernels.objects.append(future)
+            self.kernels.objects.append(self._llvm.submit(self._to_object, llvm_text))
+
+    def _to_object(self, llvm_text: str) -> bytes:
+        with self.timings.meanwhile("LLVM"):
+            return to_object(llvm_text, self.options.target)
 
 
 def kernel_code(kernel: KernelOp, emitted: EmittedKernel, small: bool) -> KernelCode:

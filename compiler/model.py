@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
-from collections.abc import Mapping
-from threading import Lock
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, cast
-
-from xdsl.dialects.builtin import ModuleOp
+from weakref import WeakSet
 
 from ..core.errors import InputError
-from ..passes.graph.infer_shapes import specialize
 from ..runtime.arrays import Array
-from ..runtime.executable import Executable
+from ..runtime.executable import Executable, joined
 from ..runtime.inputs import as_array, check_names, check_shape
+from ..runtime.signature import Signature
+from .caching import ModelCache, open_store
 from .options import Options
-from .pipelines import verify
-from .program import Compiled, compile_module
-from .signature import Signature, input_signatures, output_signatures
-from .source import load
 from .timing import Timings
 
 if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+    from ..lowering.program import PackedConstants
+    from .caching import Cache
+    from .program import Compiled
     from .source import ModelSource
 
 CACHED_SHAPES = 16
@@ -36,6 +40,7 @@ def compile(
     numerics: str = "fast",
     *,
     shape: Mapping[str, tuple[int, ...]] | None = None,
+    cache: Cache = None,
 ) -> Model:
     """Compile a model.
 
@@ -46,6 +51,9 @@ def compile(
             Results do not depend on it.
         numerics: "fast" may change the order of sums, "strict" keeps it.
         shape: extents of inputs by name, where the model leaves them open.
+        cache: the folder of the disk cache; `False` for none. The default is a folder of the
+            user's, or what the environment variable NNC_CACHE names ("off" for none). Modules
+            are not cached, for they may be of any size and have no bytes to go by.
 
     Returns: a model to be called with arrays by input name. If all shapes are known it is compiled
         now, else for each new combination of shapes, at the first call that has it.
@@ -55,61 +63,133 @@ def compile(
     options = Options.of(target, threads, numerics)
     options.check_runs_here()
     timings = Timings()
-    with timings.stage("load"):
-        module = load(model)
-    return Model(module, options, timings, shape or {})
+    with timings.stage("find in cache"):
+        store = open_store(cache)
+        known = ModelCache.of(store, model, options, shape or {}) if store is not None else None
+
+    def load() -> ModuleOp:
+        from .source import load
+
+        return load(model)
+
+    return Model(load, options, timings, shape or {}, known)
+
+
+@dataclass
+class _Variant:
+    """The model for one combination of shapes; all that was made on the way, if it was compiled."""
+
+    executable: Executable
+    compiled: Compiled | None = None
+
+
+_MODELS: WeakSet[Model] = WeakSet()
+"""All that live: a forked child must not wait for a thread that stayed with its parent."""
 
 
 class Model:
     """A compiled model: call it with arrays by input name, get arrays by output name.
 
+    Args:
+        load: gives the graph, when it is needed: what the disk cache holds is not read again.
+        options: what to compile for.
+        timings: to add to.
+        shapes: extents of inputs by name.
+        cache: the model's part of the disk cache.
+
     Attributes:
         options: what it is compiled for.
         timings: seconds by stage of all compilations so far.
-        module: the graph; not to be changed.
         inputs, outputs: names, shapes and dtypes, extents by name where they are open.
-        compiled: the one variant of a model whose shapes are all known.
     """
 
     def __init__(
         self,
-        module: ModuleOp,
+        load: Callable[[], ModuleOp],
         options: Options,
         timings: Timings,
         shapes: Mapping[str, tuple[int, ...]],
+        cache: ModelCache | None = None,
     ):
         self.options = options
         self.timings = timings
-        self.module = module
-        self._variants: OrderedDict[Shapes, Compiled] = OrderedDict()
-        self._lock = Lock()
-        verify(module, timings)
-        with timings.stage("infer-shapes"):
-            specialize(module, shapes)
-        self.inputs: list[Signature] = input_signatures(module)
-        self.outputs: list[Signature] = output_signatures(module)
-        self.compiled: Compiled | None = None
+        self._load, self._shapes, self._cache = load, shapes, cache
+        self._variants: OrderedDict[Shapes, _Variant] = OrderedDict()
+        self._lock = RLock()
+        _MODELS.add(self)
+        with timings.stage("find in cache"):
+            head = cache.head() if cache is not None else None
+        if head is not None:
+            self.inputs, self.outputs = list(head.inputs), list(head.outputs)
+        else:
+            self.inputs, self.outputs = self._read_signatures()
         self._static: Executable | None = None
+        self._known: Shapes | None = None
         if all(signature.is_static for signature in self.inputs):
-            known = tuple(cast("tuple[int, ...]", signature.shape) for signature in self.inputs)
-            self.compiled = self.variant(known)
-            self._static = self.compiled.executable
+            self._known = tuple(cast("tuple[int, ...]", each.shape) for each in self.inputs)
+            self._static = self.executable(self._known)
+
+    def renew_lock(self) -> None:
+        """Forget who holds the lock; in a child that was forked while another thread compiled."""
+        self._lock = RLock()
+
+    def _read_signatures(self) -> tuple[list[Signature], list[Signature]]:
+        from .signature import input_signatures, output_signatures
+
+        inputs, outputs = input_signatures(self.module), output_signatures(self.module)
+        if self._cache is not None:
+            with self.timings.stage("write to cache"):
+                self._cache.save_head(inputs, outputs)
+        return inputs, outputs
+
+    @cached_property
+    def module(self) -> ModuleOp:
+        """The graph; not to be changed."""
+        from ..passes.graph.infer_shapes import specialize
+        from .pipelines import verify
+
+        with self.timings.stage("load"):
+            module = self._load()
+        verify(module, self.timings)
+        with self.timings.stage("infer-shapes"):
+            specialize(module, self._shapes)
+        return module
+
+    @cached_property
+    def _packed(self) -> PackedConstants:
+        from ..lowering.program import PackedConstants
+
+        return PackedConstants()
+
+    @property
+    def compiled(self) -> Compiled | None:
+        """The one variant of a model whose shapes are all known."""
+        return self.variant(self._known) if self._known is not None else None
 
     def __call__(
-        self, inputs: Mapping[str, object] | None = None, /, **named: object
+        self,
+        inputs: Mapping[str, object] | None = None,
+        out: Mapping[str, Array] | None = None,
+        /,
+        **named: object,
     ) -> dict[str, Array]:
-        """Run on arrays by input name; gives new arrays by output name.
+        """Run on arrays by input name; gives arrays by output name.
+
+        Args:
+            inputs: by name.
+            out: arrays to be filled and given back, by output name; the others are new.
+            **named: further inputs.
 
         Raises:
-            InputError: names, dtypes or shapes that do not fit the model's inputs.
+            InputError: names, dtypes or shapes that do not fit the model's inputs and outputs.
             NncError: the model cannot be compiled for these shapes.
         """
+        given = joined(inputs, named)
         if self._static is not None:
-            return self._static(inputs, **named)
-        given = {**inputs, **named} if inputs is not None else named
+            return self._static.run(given, out)
         arrays = self._arrays(given)
         shapes = tuple(arrays[signature.name].shape for signature in self.inputs)
-        return self.variant(shapes).executable(arrays)
+        return self.executable(shapes).run(arrays, out)
 
     def _arrays(self, given: Mapping[str, object]) -> dict[str, Array]:
         names = [signature.name for signature in self.inputs]
@@ -120,26 +200,75 @@ class Model:
                 raise InputError("its dtype is not known", where=f"input '{signature.name}'")
             array = as_array(signature.name, given[signature.name], signature.dtype)
             if signature.shape is not None:
-                check_shape(signature.name, array.shape, signature.shape)
+                check_shape(f"input '{signature.name}'", array.shape, signature.shape)
             arrays[signature.name] = array
         return arrays
 
-    def variant(self, shapes: Shapes) -> Compiled:
-        """The model compiled for these shapes of its inputs, in order; cached.
+    def executable(self, shapes: Shapes) -> Executable:
+        """The model for these shapes of its inputs, in order: kept, from the cache, or compiled.
 
         Raises: NncError: it cannot be compiled for them.
         """
         with self._lock:
             found = self._variants.get(shapes)
-            if found is not None:
-                self._variants.move_to_end(shapes)
-                return found
-            module = self.module.clone()
-            if not all(signature.is_static for signature in self.inputs):
-                names = [signature.name for signature in self.inputs]
-                specialize(module, dict(zip(names, shapes, strict=True)))
-            made = compile_module(module, self.options, self.timings)
-            self._variants[shapes] = made
-            if len(self._variants) > CACHED_SHAPES:
-                self._variants.popitem(last=False)
-            return made
+            if found is None and (executable := self._from_cache(shapes)) is not None:
+                found = _Variant(executable)
+            if found is None:
+                return self.variant(shapes).executable
+            self._keep(shapes, found)
+            return found.executable
+
+    def variant(self, shapes: Shapes) -> Compiled:
+        """As `executable`, with all that was made on the way: what is in the cache is not enough.
+
+        Raises: NncError: it cannot be compiled for them.
+        """
+        with self._lock:
+            found = self._variants.get(shapes)
+            if found is None or found.compiled is None:
+                made = self._compile(shapes)
+                found = _Variant(made.executable, made)
+            self._keep(shapes, found)
+            assert found.compiled is not None
+            return found.compiled
+
+    def _keep(self, shapes: Shapes, variant: _Variant) -> None:
+        self._variants[shapes] = variant
+        self._variants.move_to_end(shapes)
+        if len(self._variants) > CACHED_SHAPES:
+            self._variants.popitem(last=False)
+
+    def _from_cache(self, shapes: Shapes) -> Executable | None:
+        if self._cache is None:
+            return None
+        from .link import link_artifact
+
+        with self.timings.stage("find in cache"):
+            artifact = self._cache.load(shapes)
+        if artifact is None:
+            return None
+        with self.timings.stage("link"):
+            return link_artifact(artifact, self.options)
+
+    def _compile(self, shapes: Shapes) -> Compiled:
+        from ..passes.graph.infer_shapes import specialize
+        from .program import compile_module
+
+        module = self.module.clone()
+        if not all(signature.is_static for signature in self.inputs):
+            names = [signature.name for signature in self.inputs]
+            specialize(module, dict(zip(names, shapes, strict=True)))
+        made = compile_module(module, self.options, self.timings, self._packed)
+        if self._cache is not None:
+            with self.timings.stage("write to cache"):
+                self._cache.save(shapes, made.artifact)
+        return made
+
+
+def _renew_locks() -> None:
+    for model in _MODELS:
+        model.renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)

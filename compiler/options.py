@@ -16,6 +16,8 @@ NUMERICS = ("fast", "strict")
 class Options:
     """Target, threads and numerics of one compilation, checked.
 
+    All fields are part of the disk cache's key: plain values, and no paths, whose content changes.
+
     Attributes:
         target: the machine that code is made for.
         threads: how many may work on one inference; never more than there are processors.

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from ..dialects.graph.base import KernelOp
-from ..lowering.llvm_to_object import compile as to_object
-from ..lowering.llvm_to_object import link
-from ..lowering.program import (
-    POOL_BARRIER,
-    POOL_BYTES,
-    WORKER_BYTES,
-    ProgramPlan,
-    barrier_text,
-    plan_program,
-    pool_text,
-)
+from ..lowering.program import PackedConstants, ProgramPlan, barrier_text, plan_program
+from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
-from ..runtime.threads import PoolCode
-from ..targets import resolve
 from .host import host_function
 from .kernels import KernelCompiler, Kernels
+from .link import link_artifact
 from .options import Options
 from .pipelines import FAST, FUSE, GRAPH, TE, run_passes, verify
 from .signature import input_specs, output_specs
@@ -37,12 +26,14 @@ class Compiled:
 
     Attributes:
         executable: to be called.
+        artifact: the same, to be kept.
         kernels: the compiled kernels.
         operators: the graph operators of each kernel, by its symbol.
         module: main and the te.kernels.
     """
 
     executable: Executable
+    artifact: Artifact
     kernels: Kernels
     operators: dict[str, list[str]]
     module: ModuleOp
@@ -67,32 +58,39 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
     return operators
 
 
-def compile_module(module: ModuleOp, options: Options, timings: Timings) -> Compiled:
+def compile_module(
+    module: ModuleOp, options: Options, timings: Timings, packed: PackedConstants | None = None
+) -> Compiled:
     """Compile a module whose shapes are all known; it is changed.
 
+    Constants in `packed` are shared with the other executables that were made with it.
     Raises: NncError: with the place of what cannot be compiled.
     """
     with without_collector(), KernelCompiler(options, timings) as compiler:
         verify(module, timings)
         inputs = input_specs(module)
         if options.interpret:
-            plan = plan_program(module, {}, host_function, inputs, output_specs(module))
-            executable = link_program(plan, [], options)
-            return Compiled(executable, compiler.kernels, {}, module, timings)
+            outputs = output_specs(module)
+            plan = plan_program(module, {}, host_function, inputs, outputs, packed)
+            artifact = make_artifact(plan, [])
+            executable = link_artifact(artifact, options)
+            return Compiled(executable, artifact, compiler.kernels, {}, module, timings)
         run_passes(GRAPH, module, timings)
         outputs = output_specs(module)
         operators = lower_to_te(module, options, timings)
         verify(module, timings)
         compiler.add_all(module)
         with timings.stage("plan"):
-            plan = plan_program(module, compiler.kernels.code, host_function, inputs, outputs)
+            code = compiler.kernels.code
+            plan = plan_program(module, code, host_function, inputs, outputs, packed)
         if plan.symbols:
             compiler.add_text(entry_text(plan, options))
         with timings.stage("wait for LLVM"):
             objects = [future.result() for future in compiler.kernels.objects]
         with timings.stage("link"):
-            executable = link_program(plan, objects, options)
-    return Compiled(executable, compiler.kernels, operators, module, timings)
+            artifact = make_artifact(plan, objects)
+            executable = link_artifact(artifact, options)
+    return Compiled(executable, artifact, compiler.kernels, operators, module, timings)
 
 
 def entry_text(plan: ProgramPlan, options: Options) -> str:
@@ -100,22 +98,7 @@ def entry_text(plan: ProgramPlan, options: Options) -> str:
     return barrier_text(options.target.triple) + plan.llvm_text
 
 
-def link_program(plan: ProgramPlan, objects: Sequence[bytes], options: Options) -> Executable:
-    """Load the object code and bind the program to it."""
-    library = link(objects, plan.symbols) if plan.symbols else None
-
-    def address(symbol: str) -> int:
-        assert library is not None
-        return library.address(symbol)
-
-    return Executable(plan.program(address, library), options.threads, pool_code)
-
-
-@cache
-def pool_code() -> PoolCode:
-    """The thread pool's code, for this machine; compiled once."""
-    host = resolve("cpu")
-    functions = ("nnc.run", "nnc.worker")
-    library = link([to_object(pool_text(host.triple), host)], functions)
-    run, worker = (library.address(name) for name in functions)
-    return PoolCode(run, worker, POOL_BYTES, WORKER_BYTES, POOL_BARRIER, library)
+def make_artifact(plan: ProgramPlan, objects: Sequence[bytes]) -> Artifact:
+    """A program and its object code, not linked yet."""
+    numbers = {symbol: number for number, symbol in enumerate(plan.symbols)}
+    return Artifact(plan.program(numbers.__getitem__, None), plan.symbols, tuple(objects))

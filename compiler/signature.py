@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import SSAValue
@@ -16,48 +14,9 @@ from ..core.errors import ModelError
 from ..dialects.graph.types import info
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..runtime.program import TensorSpec
+from ..runtime.signature import Signature
 
 OUTPUT_NAMES = "nnc.output_names"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """One input or output whose extents may be open: names of sizes, or "?".
-
-    Attributes:
-        shape: `None` where not even the rank is known.
-        dtype: `None` where it is not known.
-    """
-
-    name: str
-    shape: tuple[int | str, ...] | None
-    dtype: np.dtype[Any] | None
-
-    @property
-    def is_static(self) -> bool:
-        """Whether everything is known."""
-        return (
-            self.dtype is not None
-            and self.shape is not None
-            and all(isinstance(extent, int) for extent in self.shape)
-        )
-
-    def spec(self) -> TensorSpec:
-        """The same, for the runtime.
-
-        Raises: ModelError: something is not known.
-        """
-        if not self.is_static:
-            raise ModelError(
-                f"{self} is not known", where=f"'{self.name}'", hint="give --shape or shape="
-            )
-        assert self.shape is not None
-        assert self.dtype is not None
-        return TensorSpec(self.name, cast("tuple[int, ...]", self.shape), self.dtype)
-
-    def __str__(self) -> str:
-        shape = "[...]" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
-        return f"{self.dtype.name if self.dtype is not None else '?'}{shape}"
 
 
 def input_signatures(module: ModuleOp) -> list[Signature]:

@@ -11,23 +11,41 @@ from time import perf_counter
 
 @dataclass
 class Timings:
-    """Seconds by stage, in the order in which stages first ran."""
+    """Seconds by stage, in the order in which stages first ran.
+
+    Attributes:
+        seconds: of stages, which follow each other.
+        beside: of work on another thread at the same time.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
+    beside: dict[str, float] = field(default_factory=dict[str, float])
 
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
         """Add the time of the block to a stage."""
-        start = perf_counter()
-        try:
+        with _timed(self.seconds, name):
             yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
+
+    @contextmanager
+    def meanwhile(self, name: str) -> Generator[None]:
+        """As `stage`, for a block that another thread runs: it is no part of the total."""
+        with _timed(self.beside, name):
+            yield
 
     @property
     def total(self) -> float:
         """Of all stages."""
         return sum(self.seconds.values())
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Generator[None]:
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + perf_counter() - start
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import numpy as np
@@ -26,9 +26,22 @@ def check_names(given: Mapping[str, object], names: Sequence[str]) -> None:
         parts.append(f"missing {_listed(missing)}")
     if unknown:
         parts.append(f"no input is called {_listed(unknown)}")
+    raise InputError("; ".join(parts), where="inputs", hint=_nearest("inputs", unknown, names))
+
+
+def check_known(kind: str, given: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse names that are not among `names`.
+
+    Raises: InputError: with the nearest right one.
+    """
+    if unknown := [name for name in given if name not in names]:
+        message = f"no {kind} is called {_listed(unknown)}"
+        raise InputError(message, where=f"{kind}s", hint=_nearest(f"{kind}s", unknown, names))
+
+
+def _nearest(kind: str, unknown: Sequence[str], names: Sequence[str]) -> str:
     near = [match for name in unknown for match in get_close_matches(name, names, 1)]
-    hint = f"did you mean {_listed(near)}?" if near else f"the inputs are {_listed(names)}"
-    raise InputError("; ".join(parts), where="inputs", hint=hint)
+    return f"did you mean {_listed(near)}?" if near else f"the {kind} are {_listed(names)}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -56,8 +69,8 @@ def as_array(name: str, value: object, dtype: np.dtype[np.generic]) -> Array:
     return array
 
 
-def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) -> None:
-    """Compare rank and extents; a string stands for any extent.
+def check_shape(where: str, shape: Sequence[int], expected: Sequence[int | str]) -> None:
+    """Compare rank and extents of the array at `where`; a string stands for any extent.
 
     Raises: InputError: with both shapes, and the dimensions that differ.
     """
@@ -65,7 +78,7 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
     if len(shape) != len(expected):
         raise InputError(
             f"expected rank {len(expected)}, got rank {len(shape)}",
-            where=f"input '{name}'",
+            where=where,
             hint=f"its shape is {shown}, the array's {list(shape)}",
         )
     wrong = [
@@ -77,7 +90,7 @@ def check_shape(name: str, shape: Sequence[int], expected: Sequence[int | str]) 
         axes = ", ".join(f"{i} (expected {expected[i]}, got {shape[i]})" for i in wrong)
         raise InputError(
             f"expected shape {shown}, got {list(shape)}",
-            where=f"input '{name}'",
+            where=where,
             hint=f"differs in dimension {axes}",
         )
 
@@ -89,5 +102,5 @@ def accept(spec: TensorSpec, value: object) -> Array:
     """
     array = as_array(spec.name, value, spec.dtype)
     if array.shape != spec.shape:
-        check_shape(spec.name, array.shape, spec.shape)
+        check_shape(f"input '{spec.name}'", array.shape, spec.shape)
     return ready(array)

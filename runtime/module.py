@@ -124,7 +124,7 @@ class GraphModule:
             raise InputError(f"there are {len(self._outputs)} outputs, got index {index}")
         if out is None:
             return self._outputs[index]
-        check_shape(f"out of output {index}", out.shape, self._outputs[index].shape)
+        check_shape(f"output {index}", out.shape, self._outputs[index].shape)
         out[...] = self._outputs[index]
         return out
 

@@ -9,7 +9,7 @@ from statistics import median
 from time import perf_counter
 
 from .arrays import Array
-from .executable import Executable, Workspace, run_on_host
+from .executable import BoundStep, Executable, Workspace, bind, run_on_host
 from .program import HostStep, LaunchCode, Segment
 
 Timed = LaunchCode | HostStep
@@ -50,7 +50,7 @@ class Profiler(Executable):
             start = perf_counter()
             self(inputs)
             wholes.append(perf_counter() - start)
-            times.append(self._run_steps(inputs))
+            times.append(self._time_steps(inputs))
         seconds = [min(each) for each in zip(*times, strict=True)]
         shares = [sum(each) / whole for each, whole in zip(times, wholes, strict=True)]
         steps = list(zip(self.steps, seconds, strict=True))
@@ -63,7 +63,7 @@ class Profiler(Executable):
 
         There are no steps on the host, and at least one launch is chosen.
         """
-        self._run_steps(inputs)
+        self._time_steps(inputs)
         assert self._last is not None
         launches = [s for s in self.steps if isinstance(s, LaunchCode) and chosen(s)]
         runs = [_bound(launch, self._last[0]) for launch in launches]
@@ -81,12 +81,12 @@ class Profiler(Executable):
 
         The frame stays valid until the next call.
         """
-        self._run_steps(inputs)
+        self._time_steps(inputs)
         assert self._last is not None
         segment = next(step for step in self.program.steps if isinstance(step, Segment))
         return segment.entry, self._last[0].address
 
-    def _run_steps(self, inputs: Mapping[str, object]) -> list[float]:
+    def _time_steps(self, inputs: Mapping[str, object]) -> list[float]:
         self._times = []
         try:
             self(inputs)
@@ -95,20 +95,24 @@ class Profiler(Executable):
             self._times = None
 
     def run_step(
-        self, step: Segment | HostStep, values: list[Array | None], workspace: Workspace
+        self,
+        bound: BoundStep,
+        values: list[Array | None],
+        workspace: Workspace,
+        direct: Mapping[int, Array],
     ) -> None:
         """As the executable does, or with times taken."""
         if self._times is None:
-            super().run_step(step, values, workspace)
+            super().run_step(bound, values, workspace, direct)
             return
-        if isinstance(step, HostStep):
+        if isinstance(bound.step, HostStep):
             start = perf_counter()
-            run_on_host(step, values)
+            run_on_host(bound.step, values)
             self._times.append(perf_counter() - start)
             return
-        self.bind(step, values, workspace)
+        bind(bound, values, workspace, direct)
         self._last = workspace, list(values)
-        for launch in step.launches:
+        for launch in bound.step.launches:
             run = _bound(launch, workspace)
             start = perf_counter()
             run()

@@ -14,6 +14,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .arrays import aligned_bytes
@@ -59,7 +60,7 @@ class Pool:
         self._worker = _WORKER(code.worker)
         self._threads: list[threading.Thread] = []
         self._busy = threading.Lock()
-        self.try_acquire: Callable[[], bool] = lambda: self._busy.acquire(blocking=False)
+        self.try_acquire: Callable[[], bool] = partial(self._busy.acquire, False)
         self.release: Callable[[], None] = self._busy.release
 
     def run(self, function: int, frame: int, threads: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,23 @@ from ...runtime.arrays import Array, aligned_empty, ready
 Kind = AffineBinaryOpKind
 CHUNK = 1 << 20
 """Elements whose physical places are computed at a time."""
+
+
+class PackedConstants:
+    """Constants by content and layout, shared by the programs of a model.
+
+    One that no program holds any longer is forgotten.
+    """
+
+    def __init__(self):
+        self._arrays: WeakValueDictionary[object, Array] = WeakValueDictionary()
+
+    def get(self, key: object, make: Callable[[], Array]) -> Array:
+        """The constant of this key, made if there is none."""
+        found = self._arrays.get(key)
+        if found is None:
+            found = self._arrays[key] = make()
+        return found
 
 
 def pack(array: Array, layout: AffineMap, physical_shape: Sequence[int]) -> Array:

@@ -49,7 +49,7 @@ from ..te_to_loop.views import buffer_of
 from .entry import emit_entry
 from .launch import KernelCode, Launch, Place
 from .memory import Lifetime, align, plan_arena
-from .packing import pack
+from .packing import PackedConstants, pack
 
 VIEWS = frozenset(
     f"graph.{name}" for name in ("reshape", "flatten", "squeeze", "unsqueeze", "identity")
@@ -116,6 +116,7 @@ def plan_program(
     host: Callable[[Operation], HostRun],
     inputs: Sequence[TensorSpec],
     outputs: Sequence[TensorSpec],
+    packed: PackedConstants | None = None,
 ) -> ProgramPlan:
     """Plan `@main` of `module`.
 
@@ -125,9 +126,11 @@ def plan_program(
         host: gives the Python function that runs an operator on the host.
         inputs: what the caller gives, in order of main's arguments.
         outputs: what main returns, in order.
+        packed: constants of other programs of this model, which this one shares and adds to.
     """
     main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
-    return _Planner(kernels, host, inputs, outputs).plan(main)
+    packed = PackedConstants() if packed is None else packed
+    return _Planner(kernels, host, inputs, outputs, packed).plan(main)
 
 
 class _Planner:
@@ -137,6 +140,7 @@ class _Planner:
         host: Callable[[Operation], HostRun],
         inputs: Sequence[TensorSpec],
         outputs: Sequence[TensorSpec],
+        packed: PackedConstants,
     ):
         self.kernels, self.host = kernels, host
         self.inputs, self.outputs = inputs, outputs
@@ -144,7 +148,8 @@ class _Planner:
         self.steps: list[SegmentPlan | Operation] = []
         self.num_slots = len(inputs)
         self.constants: dict[int, Array] = {}
-        self.packed: dict[object, int] = {}
+        self.constant_slots: dict[object, int] = {}
+        self.packed = packed
         self.position = 0
 
     def plan(self, main: FuncOp) -> ProgramPlan:
@@ -240,15 +245,10 @@ class _Planner:
         shape = buffer.extents if buffer is not None else tensor_shape(op.res.type)
         layout = buffer.layout if buffer is not None else None
         key = (op.value, tensor_element(op.res.type), shape, layout)
-        if key not in self.packed:
-            array = op.array.reshape(shape)
-            if buffer is not None:
-                packed = pack(array, buffer.layout_map, buffer.physical_shape)
-            else:
-                packed = ready(array)
-            self.packed[key] = self._new_slot()
-            self.constants[self.packed[key]] = packed
-        return self.packed[key]
+        if key not in self.constant_slots:
+            slot = self.constant_slots[key] = self._new_slot()
+            self.constants[slot] = self.packed.get(key, lambda: _packed(op, shape, buffer))
+        return self.constant_slots[key]
 
     def _output(self, value: SSAValue, spec: TensorSpec) -> Output:
         storage = self.storages[value]
@@ -370,6 +370,13 @@ class _Planner:
             if slot not in keep:
                 dead[number].append(slot)
         return tuple(tuple(slots) for slots in dead)
+
+
+def _packed(op: ConstantOp, shape: tuple[int, ...], buffer: BufferType | None) -> Array:
+    array = op.array.reshape(shape)
+    if buffer is None:
+        return ready(array)
+    return pack(array, buffer.layout_map, buffer.physical_shape)
 
 
 def _is_static(value: SSAValue) -> bool:

@@ -14,7 +14,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 import nnc
 from nnc.compiler import model as model_module
-from nnc.runtime.program import HostStep
+from nnc.runtime.executable import Executable, Workspace
+from nnc.runtime.memory import MemoryUse
+from nnc.runtime.program import HostStep, Segment
 
 RNG = np.random.default_rng(7)
 WEIGHTS = {
@@ -118,6 +120,20 @@ def test_shapes_are_cached_and_the_cache_is_bounded(monkeypatch: pytest.MonkeyPa
     assert model.variant(((2,),)) is not variants[1]
 
 
+def test_variants_share_their_constants(model: nnc.Model):
+    """Two batch sizes, one copy of each weight, packed or as it is."""
+
+    def constants(n: int) -> dict[bytes, np.ndarray]:
+        program = model.variant(((n, 16),)).executable.program
+        return {array.tobytes(): array for array in program.constants.values()}
+
+    some, others = constants(3), constants(4)
+    assert len(some) >= 3
+    assert some.keys() == others.keys(), "equal layouts at both sizes"
+    for content, array in some.items():
+        assert np.shares_memory(array, others[content])
+
+
 def relu_model(shape: Extents) -> onnx.ModelProto:
     return make_model([helper.make_node("Relu", ["x"], ["y"], "r")], {"x": shape}, {"y": shape})
 
@@ -196,6 +212,44 @@ def test_results_are_the_same_bits_for_every_number_of_threads(deep: nnc.Model):
         several = deep(x=x)
         for name, array in single.items():
             assert array.tobytes() == several[name].tobytes(), name
+
+
+@pytest.mark.parametrize("threads", [1, 3, 5])
+def test_more_threads_than_processors_give_the_same_bits(deep: nnc.Model, threads: int):
+    assert deep.compiled is not None
+    program = deep.compiled.executable.program
+    assert any(isinstance(step, Segment) and step.is_parallel for step in program.steps)
+    executable = Executable(program, threads, deep.compiled.executable.pool_code)
+    x = RNG.standard_normal((96, 257), np.float32)
+    expected = deep(x=x)
+    for _ in range(3):
+        for name, array in executable(x=x).items():
+            assert array.tobytes() == expected[name].tobytes(), name
+
+
+def test_concurrent_callers_with_new_shapes():
+    """Each compiles, and runs what others compiled meanwhile."""
+    model = nnc.compile(classifier(), threads=2)
+    arrays = [RNG.standard_normal((1 + i % 3, 16), np.float32) for i in range(8)]
+    with ThreadPoolExecutor(4) as callers:
+        for future, x in [(callers.submit(model, x=x), x) for x in arrays]:
+            assert_close(future.result(), classify(x))
+
+
+def test_the_memory_of_a_call_is_what_is_held(deep: nnc.Model):
+    assert deep.compiled is not None
+    executable = deep.compiled.executable
+    use = MemoryUse.of(executable)
+    held = Workspace(executable.program, executable.threads)
+    assert use.intermediates == held.arena.nbytes > 0
+    assert use.scratch == held.scratch.nbytes
+    assert use.staged == sum(array.nbytes for array in held.staged.values())
+    assert use.constants == sum(array.nbytes for array in executable.program.constants.values())
+    out = deep(x=np.zeros((96, 257), np.float32))
+    assert use.outputs == sum(array.nbytes for array in out.values())
+    assert use.peak == sum((held.arena.nbytes, held.scratch.nbytes, use.staged)) + (
+        use.constants + use.outputs
+    )
 
 
 def test_concurrent_callers_do_not_disturb_each_other(deep: nnc.Model):

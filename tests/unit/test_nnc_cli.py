@@ -76,6 +76,27 @@ def test_inspect_with_known_shapes(model: str, capsys: pytest.CaptureFixture[str
     assert "sched.schedule @matmul_relu" in out
 
 
+def test_inspect_says_how_much_memory_a_call_takes(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", model, "--shape", "x=2000x4", "--threads", "1"]) == 0
+    lines = {
+        line.split("│")[1].strip(): line
+        for line in capsys.readouterr().out.split("\n")
+        if "│" in line
+    }
+    assert "312.5 KiB" in lines["outputs"]
+    assert "31.2 KiB" in lines["staged inputs and outputs"]
+    assert "344." in lines["peak of one call"]
+
+
+def test_compile_says_where_the_time_goes(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["compile", model, "--shape", "x=2x4", "--timing", "-o", "m.o"]) == 0
+    printed = capsys.readouterr().err
+    for stage in ("load", "fuse", "schedule", "emit", "plan", "LLVM", "total"):
+        assert f" {stage} " in printed
+    assert main(["run", model, "--shape", "x=2x4", "--timing"]) == 0
+    assert "LLVM, meanwhile on a thread of its own" in capsys.readouterr().err
+
+
 def test_inspect_with_open_shapes(model: str, capsys: pytest.CaptureFixture[str]):
     assert main(["inspect", model]) == 0
     out = capsys.readouterr().out

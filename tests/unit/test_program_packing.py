@@ -59,3 +59,19 @@ def test_the_identity_keeps_an_aligned_array():
     array = packing.aligned_empty((8, 8), np.dtype(np.float32))
     assert packing.pack(array, AffineMap.identity(2), (8, 8)) is array
     assert packing.pack(array.T, AffineMap.identity(2), (8, 8)).flags.c_contiguous
+
+
+def test_packed_constants_are_made_once_and_forgotten_when_nobody_holds_them():
+    packed = packing.PackedConstants()
+    made: list[int] = []
+
+    def make() -> npt.NDArray[Any]:
+        made.append(1)
+        return np.arange(3)
+
+    first = packed.get("w", make)
+    assert packed.get("w", make) is first
+    assert packed.get("v", make) is not first
+    del first
+    assert packed.get("w", make).tolist() == [0, 1, 2]
+    assert len(made) == 3

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnc.compiler.program import pool_code
+from nnc.compiler.link import pool_code
 from nnc.lowering import llvm_to_object
 from nnc.lowering.program import Launch, Place, barrier_text, emit_entry
 from nnc.lowering.program.launch import must_wait
@@ -189,6 +189,68 @@ def test_a_forked_child_starts_workers_of_its_own():
     assert out.split() == ["child", "parent"]
 
 
+def test_a_child_that_is_forked_amid_calls_runs_models():
+    """Other threads are in a call and in a compilation, and hold the pool and the model's lock."""
+    out = in_new_process(
+        """
+    import os, threading, time, warnings
+    warnings.simplefilter("ignore")
+    import numpy as np
+    import nnc
+    rows = "tensor<?x300xf32>"
+    model = nnc.compile(nnc.parse(
+        f"func.func @main(%x: {rows}) -> {rows} {{ "
+        f"%y = graph.softmax(%x) : {rows} func.return %y }}"
+    ), threads=2)
+    x = np.random.default_rng(0).standard_normal((400, 300), np.float32)
+    (expected,) = model(x=x).values()
+    inside, stop = threading.Event(), threading.Event()
+    compile_ = model._compile
+    def slowly(shapes):
+        inside.set()
+        stop.wait()
+        return compile_(shapes)
+    model._compile = slowly
+    others = [threading.Thread(target=model, kwargs={"x": x[:7]})]
+    others[0].start()
+    inside.wait()
+    known = model._variants[((400, 300),)].executable
+    others += [threading.Thread(target=lambda: [known(x=x) for _ in range(2000)])]
+    others[1].start()
+    time.sleep(0.01)
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            for _ in range(3):
+                (y,) = model(x=x).values()
+                assert y.tobytes() == expected.tobytes()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    stop.set()
+    for thread in others:
+        thread.join()
+    print("parent")
+    """
+    )
+    assert out.split() == ["parent"]
+
+
+def test_no_wake_up_is_lost():
+    """Pauses around the time that threads spin before they sleep: a lost one would hang."""
+    out = in_new_process(
+        SETUP
+        + """
+    import random, time
+    random.seed(1)
+    for _ in range(400):
+        once(random.choice((2, 3)))
+        time.sleep(random.choice((0, 0, 1e-5, 1e-4, 2e-4, 5e-4)))
+    print("done")
+    """
+    )
+    assert out.split() == ["done"]
+
+
 def test_workers_end_with_the_process():
     out = in_new_process(
         SETUP
@@ -209,7 +271,7 @@ def test_workers_compute_with_the_callers_control_word():
         """
     import ctypes
     import numpy as np
-    from nnc.compiler.program import pool_code
+    from nnc.compiler.link import pool_code
     from nnc.lowering import llvm_to_object
     from nnc.runtime import threads
     from nnc.targets import resolve

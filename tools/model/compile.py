@@ -10,16 +10,23 @@ from xdsl.dialects.builtin import ModuleOp
 from ...compiler.emit import emit
 from ...compiler.options import Options
 from ...compiler.source import load
+from ...compiler.timing import Timings
 from ...core.errors import InputError
 from ...passes.graph.infer_shapes import specialize
 from .flags import Flags
+from .timing import print_timing
 
 
 def run(flags: Flags) -> None:
     """Compile down to the level and write it."""
-    module = load(flags.model)
-    specialize(module, dict(flags.shapes))
-    made = emit(module, flags.emit, Options.of(flags.target, flags.threads, flags.numerics))
+    timings = Timings()
+    with timings.stage("load"):
+        module = load(flags.model)
+    with timings.stage("infer-shapes"):
+        specialize(module, dict(flags.shapes))
+    options = Options.of(flags.target, flags.threads, flags.numerics)
+    made = emit(module, flags.emit, options, timings)
+    print_timing(flags, timings)
     data = made.encode() if isinstance(made, str) else made
     if flags.output is not None:
         try:

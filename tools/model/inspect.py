@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import prod
 
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +15,7 @@ from ...compiler.signature import Signature
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.te import CallOp
+from ...runtime.memory import MemoryUse
 from ...runtime.program import HostStep
 from ...textir import print_module
 from .flags import Flags
@@ -24,7 +24,12 @@ from .flags import Flags
 def run(flags: Flags) -> None:
     """Print tables about the model."""
     model = compile(
-        flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
+        flags.model,
+        flags.target,
+        flags.threads,
+        flags.numerics,
+        shape=dict(flags.shapes),
+        cache=False,  # it holds programs, not kernels
     )
     console = Console(markup=False)
     console.print(_signatures("inputs", model.inputs), _signatures("outputs", model.outputs))
@@ -107,16 +112,17 @@ def _host_steps(console: Console, compiled: Compiled) -> None:
 
 
 def _memory(compiled: Compiled, model: Model) -> Table:
-    program = compiled.executable.program
-    threads = compiled.executable.threads
-    table = Table("memory", "bytes", title=f"{model.options.target.name}, {threads} threads")
+    executable = compiled.executable
+    title = f"{model.options.target.name}, {executable.threads} threads"
+    table = Table("memory", "bytes", title=title)
     table.columns[1].justify = "right"
-    table.add_row("intermediates (one arena)", _bytes(program.arena_bytes))
-    table.add_row("scratch", _bytes(program.scratch_bytes * threads))
-    table.add_row("constants", _bytes(sum(array.nbytes for array in program.constants.values())))
-    outputs = [output.spec for output in program.outputs]
-    size = sum(max(0, prod(spec.shape)) * spec.dtype.itemsize for spec in outputs)
-    table.add_row("outputs", _bytes(size))
+    use = MemoryUse.of(executable)
+    table.add_row("intermediates (one arena)", _bytes(use.intermediates))
+    table.add_row("scratch", _bytes(use.scratch))
+    table.add_row("constants (shared)", _bytes(use.constants))
+    table.add_row("staged inputs and outputs", _bytes(use.staged))
+    table.add_row("outputs", _bytes(use.outputs))
+    table.add_row("peak of one call", _bytes(use.peak), style="bold")
     return table
 
 

@@ -17,7 +17,8 @@ from ...runtime.program import HostStep
 from ...textir import print_module
 from .arrays import random_inputs
 from .flags import Flags
-from .run import compile_model, print_timing
+from .run import compile_model
+from .timing import print_timing
 from .work import Machine, Work, kernel_work
 
 
@@ -56,7 +57,7 @@ def run(flags: Flags) -> None:
         highlight=False,
     )
     _print_schedules(console, rows, compiled)
-    print_timing(flags, model)
+    print_timing(flags, model.timings)
 
 
 def rows_of(steps: Sequence[tuple[Timed, float]], compiled: Compiled) -> list[Row]:

@@ -16,6 +16,7 @@ from ...compiler.timing import Timings
 from ...runtime.arrays import Array
 from .arrays import random_inputs, read_inputs, write_outputs
 from .flags import Flags
+from .timing import print_timing
 
 SHOWN = 4
 """Elements of an output that the table shows."""
@@ -36,7 +37,7 @@ def run(flags: Flags) -> None:
     if flags.output is not None:
         write_outputs(flags.output, outputs)
     Console(markup=False).print(output_table(outputs))
-    print_timing(flags, model)
+    print_timing(flags, model.timings)
     print(f"{elapsed * 1e3:.3f} ms on {model.options.threads} threads", file=sys.stderr)
 
 
@@ -44,21 +45,10 @@ def compile_model(flags: Flags) -> Model:
     """The model that the flags name."""
     if flags.interpret:
         options = replace(Options.of(threads=1), interpret=True)
-        return Model(load(flags.model), options, Timings(), dict(flags.shapes))
+        return Model(lambda: load(flags.model), options, Timings(), dict(flags.shapes))
     return compile(
         flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
     )
-
-
-def print_timing(flags: Flags, model: Model) -> None:
-    """Seconds by stage, to stderr, if the flags ask for it."""
-    if flags.timing:
-        table = Table("stage", "ms", title="compile time")
-        table.columns[1].justify = "right"
-        for name, seconds in model.timings.seconds.items():
-            table.add_row(name, f"{seconds * 1e3:.1f}")
-        table.add_row("total", f"{model.timings.total * 1e3:.1f}", style="bold")
-        Console(stderr=True, markup=False).print(table)
 
 
 def output_table(outputs: dict[str, Array]) -> Table:
