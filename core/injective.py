@@ -157,7 +157,9 @@ class _Decoder:
     def _learn_remainder(self, known: AffineBinaryOpExpr) -> None:
         """`(c + x) mod b` tells x where c is a constant and x lies in an interval of b points."""
         terms = linear_terms(known.lhs)
-        moving = {t: f for t, f in terms.items() if t is not None and not self._is_constant(t)}
+        moving: dict[AffineExpr | None, int] = {
+            t: f for t, f in terms.items() if t is not None and not self._is_constant(t)
+        }
         interval = bounds(from_terms(moving), self.ranges)
         if known.kind is not AffineBinaryOpKind.Mod or not isinstance(
             known.rhs, AffineConstantExpr

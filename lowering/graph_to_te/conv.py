@@ -13,7 +13,7 @@ from ...dialects.graph.conv import ConvOp, ConvTransposeOp
 from ...dialects.graph.window import Window
 from ...dialects.te_build import Index, Reduction, Scalar, Tensor
 from ...dialects.te_build import functions as fn
-from .movement import delinear, linear
+from ...dialects.te_build.places import delinear, linear
 from .site import Lowering, Site, wide
 
 _SPATIAL = ("d", "h", "w")

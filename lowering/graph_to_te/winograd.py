@@ -31,7 +31,8 @@ def lower_winograd_conv(op: WinogradConvOp, at: Site) -> Sequence[Tensor]:
     outputs = {"n": n, "c": channels, **tiles}
     leaves = bool(top or left or bottom or right) or height % tile or width % tile
 
-    def window(a: Index, b: Index, n: Index, c: Index, th: Index, tw: Index) -> Scalar:
+    def window(*i: Index) -> Scalar:
+        a, b, n, c, th, tw = i
         place = [n, c, th * tile + a - top, tw * tile + b - left]
         return x.read(place, 0.0 if leaves else None)
 
@@ -45,7 +46,9 @@ def lower_winograd_conv(op: WinogradConvOp, at: Site) -> Sequence[Tensor]:
             is_last = name == "combine" or is_identity(matrices.combine)
             data = along_rows(at, f"{name}_rows", matrix, data, inputs, form if is_last else None)
 
-    def product(a: Index, b: Index, n: Index, c: Index, th: Index, tw: Index) -> Reduction:
+    def product(*i: Index) -> Reduction:
+        a, b, n, c, th, tw = i
+
         def term(ic: Index) -> Scalar:
             return data[a, b, n, ic, th, tw] * u[a, b, c, ic]
 

@@ -25,8 +25,8 @@ def winograd_conv(op: WinogradConvOp, x: Array, u: Array, b: Array | None) -> Ar
     reach = [count * tile + KERNEL - 1 for count in counts]
     after = (reach[0] - height - top, reach[1] - width - left)
     padded = np.pad(x, [(0, 0), (0, 0), (top, max(0, after[0])), (left, max(0, after[1]))])
-    rows = (np.arange(counts[0]) * tile)[:, None] + np.arange(size)
-    columns = (np.arange(counts[1]) * tile)[:, None] + np.arange(size)
+    starts = [np.arange(count, dtype=np.int64) * tile for count in counts]
+    rows, columns = (start[:, None] + np.arange(size, dtype=np.int64) for start in starts)
     windows = padded[:, :, rows[:, None, :, None], columns[None, :, None, :]]
     before, back = _floats(matrices.input), _floats(matrices.output)
     data = np.einsum("xa,ncijab,yb->xyncij", before, windows, before)

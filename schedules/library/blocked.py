@@ -332,7 +332,7 @@ def _packed(
         else:
             inner = [dim(place), *inner]
     done = {lane, at.get(summed[0]) if summed else None}
-    rest = [dim(i) for a, i in sorted(at.items()) if i not in done]
+    rest = [dim(i) for _, i in sorted(at.items()) if i not in done]
     return AffineMap(len(results), 0, (*outer, *rest, *inner))
 
 

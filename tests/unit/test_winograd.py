@@ -111,5 +111,5 @@ def test_a_large_mean_stays_within_the_bound(mean: float) -> None:
 
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
     network, x = model((1, 64, 14, 14), 128, [1, 1, 1, 1])
-    results = [nnc.compile(network, threads=n)({"x": x})["y"] for n in (1, 2)]
-    assert np.array_equal(*results)
+    one, two = (nnc.compile(network, threads=n)({"x": x})["y"] for n in (1, 2))
+    assert np.array_equal(one, two)
