@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import gcd
 
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
@@ -191,9 +192,40 @@ def _simplify_division(term: AffineBinaryOpExpr, ranges: Ranges) -> AffineExpr:
         if kind is Kind.FloorDiv:
             return from_terms(linear_terms(multiple + const(carry)))
         return from_terms(linear_terms(rest + const(-carry * divisor)))
+    step, coarse, fine = _split_steps(rest, divisor, ranges)
     if kind is Kind.FloorDiv:
-        return from_terms(linear_terms(multiple + _floordiv(rest, divisor)))
-    return AffineBinaryOpExpr(Kind.Mod, rest, const(divisor))
+        return from_terms(linear_terms(multiple + _floordiv(coarse, divisor // step)))
+    if step == 1:
+        return AffineBinaryOpExpr(Kind.Mod, rest, const(divisor))
+    remainder = AffineBinaryOpExpr(Kind.Mod, coarse, const(divisor // step))
+    return from_terms(linear_terms(remainder * step + fine))
+
+
+def _split_steps(
+    expr: AffineExpr, divisor: int, ranges: Ranges
+) -> tuple[int, AffineExpr, AffineExpr]:
+    """(s, q, r) with expr = s*q + r, s a divisor of `divisor`, r in [0, s): the largest such s.
+
+    So `(4*d0 + d1) floordiv 68` is `d0 floordiv 17` when d1 is in [0, 4).
+    """
+    terms = linear_terms(expr)
+    step = divisor
+    coarse: dict[AffineExpr | None, int] = {}
+    fine = dict(terms)
+    for term, factor in sorted(terms.items(), key=lambda item: -abs(item[1])):
+        if term is None:
+            continue
+        step = gcd(step, factor)
+        coarse[term] = fine.pop(term)
+        if step == 1:
+            break
+        whole, left = divmod(terms.get(None, 0), step)
+        rest = from_terms({**fine, None: left})
+        interval = bounds(rest, ranges)
+        if interval is not None and interval[0] >= 0 and interval[1] <= step:
+            quotient = {t: f // step for t, f in coarse.items()}
+            return step, from_terms({**quotient, None: whole}), rest
+    return 1, expr, const(0)
 
 
 def _floordiv(expr: AffineExpr, divisor: int) -> AffineExpr:

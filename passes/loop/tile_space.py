@@ -11,9 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import Operation, SSAValue
-from xdsl.ir.affine import AffineExpr
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineExpr,
+)
 
-from ...core.affine import Range, Ranges, bounds, const, dim, simplify, substitute, sym, used
+from ...core.affine import (
+    Range,
+    Ranges,
+    bounds,
+    const,
+    dim,
+    linear_terms,
+    simplify,
+    substitute,
+    sym,
+    used,
+)
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...dialects.loop import ForOp, KernelOp, ReadOp, StmtOp, TileAxisAttr, buffer_type
@@ -210,10 +226,30 @@ def _domain_guards(
 ) -> list[AffineExpr]:
     guards: list[AffineExpr] = []
     for expr, extent in zip(exprs, extents, strict=True):
-        for guard in (expr, space.simplify(const(extent - 1) - expr)):
+        for guard in map(undivided, (expr, space.simplify(const(extent - 1) - expr))):
             if not space.holds(guard) and guard not in guards:
                 guards.append(guard)
     return guards
+
+
+def undivided(guard: AffineExpr) -> AffineExpr:
+    """`guard >= 0` without the division that it consists of: `3 - e floordiv 4` is `15 - e`."""
+    terms = linear_terms(guard)
+    bound = terms.pop(None, 0)
+    if len(terms) != 1:
+        return guard
+    ((term, factor),) = terms.items()
+    if (
+        not isinstance(term, AffineBinaryOpExpr)
+        or term.kind is not AffineBinaryOpKind.FloorDiv
+        or not isinstance(term.rhs, AffineConstantExpr)
+        or abs(factor) != 1
+    ):
+        return guard
+    divisor = term.rhs.value
+    if factor == 1:
+        return term.lhs + bound * divisor
+    return const((bound + 1) * divisor - 1) - term.lhs
 
 
 def read_guards(exprs: Sequence[AffineExpr], read: ReadOp, space: LoopSpace) -> list[AffineExpr]:

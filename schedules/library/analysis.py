@@ -207,3 +207,21 @@ def out_stride(compute: Compute, axis: int) -> int | None:
     type_ = buffer_type(compute.stmt.outs[0])
     offset = element_offset(type_, compute.stmt.out_maps.data[0].data.results, compute.axes)
     return stride(offset, axis)
+
+
+def vector_stride(
+    type_: BufferType, exprs: Sequence[AffineExpr], compute: Compute, axis: int, width: int
+) -> int | None:
+    """Elements between neighbours along an axis inside aligned groups of `width` points.
+
+    `None` where that is no constant: within a block of channels it is 1.
+    """
+    count = len(compute.axes)
+    dims: list[AffineExpr] = [dim(i) for i in range(count)]
+    dims[axis] = dim(axis) * width + dim(count)
+    size = compute.axes[axis].size
+    ranges = [(0, a.size) for a in compute.axes]
+    ranges[axis] = (0, -(-size // width))
+    offset = element_offset(type_, exprs, compute.axes)
+    split = simplify(substitute(offset, dims), Ranges((*ranges, (0, width))))
+    return stride(split, count)

@@ -20,11 +20,11 @@ from math import prod
 
 from xdsl.ir.affine import AffineExpr, AffineMap
 
-from ...core.affine import Ranges, dim, simplify, substitute, used
+from ...core.affine import dim, used
 from ...dialects.loop import BufferType, ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, element_offset, loops_like, stride
+from .analysis import Compute, Kernel, loops_like, vector_stride
 from .elementwise import share
 
 MAX_ROWS = 14
@@ -60,24 +60,6 @@ def block_of(type_: BufferType) -> tuple[int, int] | None:
         if last == dim(position) % size and extent:
             return position, size
     return None
-
-
-def vector_stride(
-    type_: BufferType, exprs: tuple[AffineExpr, ...], compute: Compute, axis: int, width: int
-) -> int | None:
-    """Elements between neighbours along an axis inside aligned groups of `width` points.
-
-    `None` where that is no constant: within a block of channels it is 1.
-    """
-    count = len(compute.axes)
-    dims: list[AffineExpr] = [dim(i) for i in range(count)]
-    dims[axis] = dim(axis) * width + dim(count)
-    size = compute.axes[axis].size
-    ranges = [(0, a.size) for a in compute.axes]
-    ranges[axis] = (0, -(-size // width))
-    offset = element_offset(type_, exprs, compute.axes)
-    split = simplify(substitute(offset, dims), Ranges((*ranges, (0, width))))
-    return stride(split, count)
 
 
 def _read_stride(compute: Compute, read: ReadOp, axis: int, width: int) -> int | None:

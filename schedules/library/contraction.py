@@ -9,13 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.ir.affine import AffineExpr, AffineMap
+from xdsl.ir.affine import (
+    AffineBinaryOpExpr,
+    AffineBinaryOpKind,
+    AffineConstantExpr,
+    AffineExpr,
+    AffineMap,
+)
 
 from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, loops_like, out_stride, read_stride
+from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, vector_stride
 from .elementwise import PARALLEL_POINTS
 
 
@@ -124,6 +130,14 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
     return None
 
 
+@dataclass(frozen=True)
+class Rows:
+    """The axis of a tile's rows, and how many neighbours share the streamed factor."""
+
+    axis: int
+    shared: int
+
+
 def _is_plain(read: ReadOp) -> bool:
     """Whether a read's indices are axes themselves, as packing wants."""
     return read.fill is None and all(
@@ -131,36 +145,57 @@ def _is_plain(read: ReadOp) -> bool:
     )
 
 
-def _row_axis(compute: Compute, streamed: ReadOp, broadcast: ReadOp, lane: int) -> int | None:
-    """The longest parallel axis that the streamed factor does not depend on."""
+def _row_axis(compute: Compute, streamed: ReadOp, broadcast: ReadOp, lane: int) -> Rows | None:
+    """The parallel axis with the most neighbours that share the streamed factor.
+
+    All of them where it does not depend on the axis; those of a group where it depends on the
+    group (the channels of a grouped convolution).
+    """
     rows = [
-        p
-        for p in range(len(compute.parallel))
-        if p != lane
-        and compute.parallel[p].size > 1
-        and not _depends(streamed, p)
-        and _depends(broadcast, p)
+        Rows(position, _shared(compute, streamed, position))
+        for position, axis in enumerate(compute.parallel)
+        if position != lane and axis.size > 1 and _depends(broadcast, position)
     ]
-    return max(rows, key=lambda p: compute.parallel[p].size) if rows else None
+    best = max(rows, key=lambda row: row.shared, default=None)
+    return best if best is not None and best.shared > 1 else None
+
+
+def _shared(compute: Compute, read: ReadOp, axis: int) -> int:
+    """How many aligned neighbours along an axis read the same."""
+    if not _depends(read, axis):
+        return compute.axes[axis].size
+    if read.symbols:
+        return 1
+    divisors = {
+        node.rhs.value
+        for expr in read.map.data.results
+        for node in expr.dfs()
+        if isinstance(node, AffineBinaryOpExpr)
+        and node.kind is AffineBinaryOpKind.FloorDiv
+        and isinstance(node.rhs, AffineConstantExpr)
+        and axis in used(node.lhs)[0]
+    }
+    type_, exprs = buffer_type(read.source), read.map.data.results
+    alike = [d for d in divisors if vector_stride(type_, exprs, compute, axis, d) == 0]
+    return max(alike, default=1)
 
 
 def _depends(read: ReadOp, axis: int) -> bool:
     return any(axis in used(expr)[0] for expr in read.map.data.results)
 
 
-def _sized(compute: Compute, lane: int, row: int | None, target: Target) -> Tile:
+def _sized(compute: Compute, lane: int, row: Rows | None, target: Target) -> Tile:
     """Extents of the tile: few wasted lanes and rows, and the most work for each load."""
     lanes = target.lanes
     length = compute.parallel[lane].size
-    height = compute.parallel[row].size if row is not None else 1
+    height = compute.parallel[row.axis].size if row is not None else 1
     best: tuple[float, int, int] | None = None
     for vectors in (1, 2, 3, 4):
         width = min(vectors * lanes, length)
         if vectors > 1 and (vectors - 1) * lanes >= length:
             break
         limit = max(1, (target.registers - 1 - vectors) // vectors)
-        tiles = -(-height // limit)
-        rows = -(-height // tiles)
+        rows = _rows(height, row.shared if row is not None else 1, limit)
         used_lanes = length / (-(-length // (vectors * lanes)) * vectors * lanes)
         used_rows = height / (-(-height // rows) * rows)
         per_load = rows * vectors / (rows + vectors)
@@ -170,7 +205,14 @@ def _sized(compute: Compute, lane: int, row: int | None, target: Target) -> Tile
         if best is None or score > best[0] + 1e-9:
             best = (score, width, rows)
     assert best is not None
-    return Tile(lane, best[1], row, best[2])
+    return Tile(lane, best[1], row.axis if row is not None else None, best[2])
+
+
+def _rows(height: int, shared: int, limit: int) -> int:
+    """Rows of a tile: as few tiles as can be, alike; tiles do not reach from group to group."""
+    if shared == height:
+        return -(-height // -(-height // limit))
+    return max(rows for rows in range(1, limit + 1) if shared % rows == 0)
 
 
 def pack_factors(schedule: Schedule, facts: Kernel, compute: Compute, tile: Tile) -> None:
