@@ -48,9 +48,12 @@ def _lower_softmax(logarithm: bool, op: norm.AxisOp, at: Site) -> Sequence[Tenso
     parts = at.k.compute("parts", _like(x), part)
     total = reduce_over(at, parts, [axis], "sum", lambda v: v, name="total")
 
+    # One quotient or logarithm a row; each element is then multiplied or reduced.
+    scale = _mapped(at, total, fn.log if logarithm else lambda v: 1.0 / v, "scale")
+
     def body(*i: Index) -> Scalar:
-        scale = _at(total, i, kept)
-        return (shifted(*i) - fn.log(scale) if logarithm else parts[i] / scale).cast(x.dtype)
+        value = shifted(*i) - _at(scale, i, kept) if logarithm else parts[i] * _at(scale, i, kept)
+        return value.cast(x.dtype)
 
     return [at.k.compute(at.name, _like(x), body)]
 

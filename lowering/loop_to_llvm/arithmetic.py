@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,7 +85,6 @@ _CASTS = {
     **{"extsi": "sext", "extui": "zext", "trunci": "trunc"},
 }
 _INTRINSICS = {
-    **{"arith.maximumf": "maximum", "arith.minimumf": "minimum"},
     **{"arith.maxnumf": "maxnum", "arith.minnumf": "minnum"},
     **{"arith.maxsi": "smax", "arith.minsi": "smin", "arith.maxui": "umax", "arith.minui": "umin"},
     **{"math.absf": "fabs", "math.ceil": "ceil", "math.floor": "floor", "math.trunc": "trunc"},
@@ -137,6 +137,25 @@ def _float_to_int(signed: bool) -> Expand:
 
 def _intrinsic(stem: str) -> Expand:
     return lambda op: op.intrinsic(stem, *op.args)
+
+
+def _extremum(predicate: str) -> Expand:
+    """The larger or smaller one, or a NaN; of two zeros either.
+
+    One instruction gives the right side where it wins, else the left one, NaN included; a NaN on
+    the right takes a second. What a reduction gathers is on the left: no step of it waits for that
+    test.
+    """
+
+    def expand(op: Operation) -> str:
+        lhs, rhs = op.args
+        if not lhs.startswith("%"):
+            lhs, rhs = rhs, lhs
+        result = op.select(op.compare(predicate, rhs, lhs), rhs, lhs)
+        is_number = not rhs.startswith("%") and rhs != op.const(math.nan)
+        return result if is_number else op.select(op.compare("uno", rhs, rhs), rhs, result)
+
+    return expand
 
 
 def _shift(llvm: str) -> Expand:
@@ -258,6 +277,8 @@ ARITHMETIC: dict[str, Expand] = {
     "arith.floordivsi": _rounded_division(up=False),
     "arith.ceildivsi": _rounded_division(up=True),
     "arith.ceildivui": _ceil_unsigned,
+    "arith.maximumf": _extremum("ogt"),
+    "arith.minimumf": _extremum("olt"),
     "arith.cmpf": _compare(CMPF),
     "arith.cmpi": _compare(CMPI),
     "arith.select": _select,
@@ -315,7 +336,6 @@ def _through_single(rule: Expand, op: Operation, narrow: Attribute) -> str:
 
 _ACROSS_LANES = {
     **{"arith.addf": "fadd", "arith.mulf": "fmul"},
-    **{"arith.maximumf": "fmaximum", "arith.minimumf": "fminimum"},
     **{"arith.addi": "add", "arith.muli": "mul", "arith.maxsi": "smax", "arith.minsi": "smin"},
     **{"arith.andi": "and", "arith.ori": "or"},
 }
@@ -331,6 +351,8 @@ def across_lanes(name: str, op: Operation) -> str:
         wide = float_casts.convert(op.writer, value, "bfloat", "float", op.width)
         total = across_lanes(name, Operation(op.writer, [wide], single, single, op.width))
         return float_casts.convert(op.writer, total, "float", "bfloat", 1)
+    if name not in _ACROSS_LANES:
+        return _by_halves(name, op)
     kind, scalar = _ACROSS_LANES[name], scalar_type(op.source)
     function = f"llvm.vector.reduce.{kind}.{mangled(op.source_type)}"
     args = [(op.source_type, value)]
@@ -338,3 +360,24 @@ def across_lanes(name: str, op: Operation) -> str:
         start = splat_literal(-0.0 if kind == "fadd" else 1.0, scalar, 1)
         return op.writer.call(scalar, function, [(scalar, start), *args], "reassoc ")
     return op.writer.call(scalar, function, args)
+
+
+def _by_halves(name: str, op: Operation) -> str:
+    """The lanes combined two halves at a time; their number is a power of two."""
+    (value,), width = op.args, op.width
+    scalar = scalar_type(op.source)
+    while width > 1:
+        old, width = vector_type(scalar, width), width // 2
+        halves = [_part(op.writer, value, old, first, width) for first in (0, width)]
+        value = expand(name, Operation(op.writer, halves, op.source, op.source, width))
+    return value
+
+
+def _part(writer: FunctionWriter, value: str, type_: str, first: int, width: int) -> str:
+    """`width` neighbouring lanes of a register."""
+    if width == 1:
+        return writer.define(f"extractelement {type_} {value}, i32 {first}")
+    lanes = ", ".join(f"i32 {lane}" for lane in range(first, first + width))
+    return writer.define(
+        f"shufflevector {type_} {value}, {type_} poison, <{width} x i32> <{lanes}>"
+    )

@@ -21,13 +21,13 @@ _EXP = (
 )
 
 
-def _reduced_exp(x: Lanes) -> tuple[Lanes, Lanes]:
-    """(e^r, n * 2^23 as an integer) with x = n ln(2) + r, |r| <= ln(2) / 2."""
+def _reduced_exp(x: Lanes) -> tuple[Lanes, Lanes, Lanes]:
+    """(e^r, n, n * 2^23 as an integer) with x = n ln(2) + r, |r| <= ln(2) / 2."""
     rounded = x.fma(_LOG2_E, _ROUNDER)
     n = rounded - _ROUNDER
     r = n.fma(-_LN2_HIGH, x)
     r = n.fma(-_LN2_LOW, r)
-    return r.polynomial(*_EXP), rounded.bits() << _ROUNDER_BITS
+    return r.polynomial(*_EXP), n, rounded.bits() << _ROUNDER_BITS
 
 
 def _power_of_two(scaled: Lanes) -> Lanes:
@@ -37,15 +37,17 @@ def _power_of_two(scaled: Lanes) -> Lanes:
 
 def exp(x: Lanes) -> Lanes:
     """e^x = 2^n e^r; 2^n in two factors, so that subnormals come right."""
-    y, n = _reduced_exp(x.within(-105.0, 89.0))
-    half = (n >> 1) & _EXPONENT
-    return y * _power_of_two(half) * _power_of_two(n - half)
+    y, n, bits = _reduced_exp(x.within(-105.0, 89.0))
+    if y.has_scale:
+        return y.scale(n)
+    half = (bits >> 1) & _EXPONENT
+    return y * _power_of_two(half) * _power_of_two(bits - half)
 
 
 def _exp_within(x: Lanes) -> Lanes:
     """e^x for |x| <= 87."""
-    y, n = _reduced_exp(x)
-    return y * _power_of_two(n)
+    y, n, bits = _reduced_exp(x)
+    return y.scale(n) if y.has_scale else y * _power_of_two(bits)
 
 
 def tanh(x: Lanes) -> Lanes:

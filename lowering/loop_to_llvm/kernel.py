@@ -101,7 +101,7 @@ def emit_kernel(kernel: KernelOp, target: Target) -> EmittedKernel:
     declarations: dict[str, str] = {}
     for number, ops in enumerate(split_phases(kernel)):
         symbol = f"{name}.{number}"
-        writer = FunctionWriter()
+        writer = FunctionWriter(is_avx512=target.has_masks)
         extent = _emit_phase(kernel, ops, writer, target, temporaries, offsets)
         lines = "\n".join(writer.scopes[0].text())
         functions.append(f"{_signature(kernel, symbol, len(temporaries))} #0 {{\n{lines}\n}}\n")

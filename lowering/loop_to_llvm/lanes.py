@@ -101,6 +101,21 @@ class Lanes:
         """`self * factor + addend`, rounded once."""
         return self.intrinsic("fma", factor, addend)
 
+    @property
+    def has_scale(self) -> bool:
+        """Whether one instruction multiplies by powers of two."""
+        return self.writer.is_avx512 and self.scalar == "float" and self.width in (4, 8, 16)
+
+    def scale(self, power: Lanes) -> Lanes:
+        """`self * 2^power`, rounded once, for whole powers."""
+        name = f"llvm.x86.avx512.mask.scalef.ps.{32 * self.width}"
+        mask = f"i{max(8, self.width)}"
+        args = [(lanes.type, lanes.name) for lanes in (self, power, self)]
+        args.append((mask, "-1"))
+        if self.width == 16:
+            args.append(("i32", "4"))  # rounding as everywhere
+        return self._named(self.writer.call(self.type, name, args))
+
     def __abs__(self) -> Lanes:
         return self.intrinsic("fabs")
 

@@ -131,9 +131,14 @@ class Scope:
 
 
 class FunctionWriter:
-    """Writes the body of one function."""
+    """Writes the body of one function.
 
-    def __init__(self) -> None:
+    Args:
+        is_avx512: whether the function runs on a CPU with AVX-512's instructions.
+    """
+
+    def __init__(self, is_avx512: bool = False) -> None:
+        self.is_avx512 = is_avx512
         self.scopes = [Scope(0, head=["entry:"])]
         self.label = "entry"
         self.declarations: dict[str, str] = {}

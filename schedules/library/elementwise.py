@@ -14,11 +14,21 @@ def schedule_elementwise(schedule: Schedule, compute: Compute, target: Target) -
     """Vectorize along the last axis of the result, share the outer loops."""
     axes = compute.parallel
     loops = [compute.loop(axis) for axis in axes]
-    sizes = [axis.size for axis in axes]
-    if not axes or 0 in sizes:
+    if not axes or any(axis.size == 0 for axis in axes):
         return
-    loops, sizes = fuse_flat(schedule, compute, loops, sizes)
-    last, size = loops[-1], sizes[-1]
+    outer = lanes_of_elements(schedule, compute, loops, target)
+    share(schedule, outer, compute.points)
+
+
+def lanes_of_elements(
+    schedule: Schedule, compute: Compute, loops: list[str], target: Target
+) -> list[str]:
+    """Vectorize along memory the last of these loops over parallel axes; the loops outside."""
+    loops = fuse_flat(schedule, compute, loops)
+    if not loops:
+        return []
+    last = loops[-1]
+    size = schedule.extent(last) or 1
     width = vector_factor(size, target.lanes)
     outer = loops[:-1]
     if size > width:
@@ -27,26 +37,27 @@ def schedule_elementwise(schedule: Schedule, compute: Compute, target: Target) -
         outer.append(whole)
     elif size > 1:
         schedule.vectorize(last)
-    share(schedule, outer, compute.points)
+    return outer
 
 
-def fuse_flat(
-    schedule: Schedule, compute: Compute, loops: list[str], sizes: list[int]
-) -> tuple[list[str], list[int]]:
-    """Fuse trailing axes along which every access is contiguous, as if they were one."""
-    loops, sizes = list(loops), list(sizes)
-    while len(loops) > 1 and _is_flat(compute, len(loops) - 2, sizes[-1]):
-        fused = schedule.fuse(loops[-2], loops[-1])
-        sizes[-2:] = [sizes[-2] * sizes[-1]]
-        loops[-2:] = [fused]
-    return loops, sizes
+def fuse_flat(schedule: Schedule, compute: Compute, loops: list[str]) -> list[str]:
+    """Fuse the trailing ones of these loops along which every access is contiguous."""
+    axes = [compute.loop(axis) for axis in compute.parallel]
+    loops, length, last = list(loops), 1, len(axes) - 1
+    if not loops or loops[-1] != axes[-1] or out_stride(compute, last) != 1:
+        return loops
+    for outer in range(last - 1, -1, -1):
+        length *= compute.parallel[outer + 1].size
+        if len(loops) < 2 or loops[-2] != axes[outer] or out_stride(compute, outer) != length:
+            break
+        if not reads_are_flat(compute, outer, last, length):
+            break
+        loops[-2:] = [schedule.fuse(loops[-2], loops[-1])]
+    return loops
 
 
-def _is_flat(compute: Compute, outer: int, inner_size: int) -> bool:
-    """Whether axis `outer` continues where the axes inside it end, in every access."""
-    last = len(compute.parallel) - 1
-    if out_stride(compute, last) != 1 or out_stride(compute, outer) != inner_size:
-        return False
+def reads_are_flat(compute: Compute, outer: int, last: int, length: int) -> bool:
+    """Whether axis `outer` continues where the `length` points of those up to `last` end."""
     for read in compute.reads:
         if read.symbols or read.fill is not None:
             return False
@@ -54,7 +65,7 @@ def _is_flat(compute: Compute, outer: int, inner_size: int) -> bool:
         if None in strides:
             return False
         is_scalar = not any(strides)
-        if not is_scalar and (strides[-1] != 1 or strides[0] != inner_size):
+        if not is_scalar and (strides[-1] != 1 or strides[0] != length):
             return False
     return True
 

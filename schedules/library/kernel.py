@@ -12,6 +12,7 @@ from .blocked import is_blocked, schedule_blocked
 from .contraction import schedule_contraction
 from .elementwise import schedule_elementwise
 from .reduction import schedule_reduction
+from .rows import schedule_rows
 from .winograd import find_tiled_convolution, schedule_tiled_convolution
 
 
@@ -30,6 +31,8 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
     if (tiled := find_tiled_convolution(facts)) is not None:
         schedule_tiled_convolution(schedule, facts, tiled, target)
         done = tiled.symbols
+    else:
+        done = schedule_rows(schedule, facts, facts.computes[-1], target, numerics)
     for compute in facts.computes:
         if compute.symbol in done or not _is_canonical(schedule, compute):
             continue

@@ -8,7 +8,10 @@ from ...dialects.loop import buffer_type
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
-from .elementwise import share, vector_factor
+from .elementwise import reads_are_flat, share, vector_factor
+
+SHORT = 4
+"""A shorter reduction is faster one element after the other."""
 
 
 def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, numerics: str) -> None:
@@ -31,8 +34,7 @@ def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, num
         schedule.vectorize(inner)
         share(schedule, outer, compute.points)
         return
-    if may_reorder(compute, numerics) and _along(compute, len(compute.axes) - 1):
-        lanes_of_reduction(schedule, compute, reduced[-1], target)
+    lanes_of_reduction(schedule, compute, target, numerics)
     share(schedule, loops, compute.points)
 
 
@@ -51,14 +53,20 @@ def may_reorder(compute: Compute, numerics: str) -> bool:
     return not (floats and numerics == "strict" and any(n in ("sum", "prod") for n in names))
 
 
-def lanes_of_reduction(schedule: Schedule, compute: Compute, loop: str, target: Target) -> None:
-    """Vectorize the innermost reduced axis, whole vectors only."""
-    size = compute.reduce[-1].size
-    width = vector_factor(size, target.lanes)
-    if size < width:
+def lanes_of_reduction(schedule: Schedule, compute: Compute, target: Target, numerics: str) -> None:
+    """Vectorize the innermost reduced axis, where the order of combination is free."""
+    last = len(compute.axes) - 1
+    if not may_reorder(compute, numerics) or not _along(compute, last):
         return
-    if size == width:
-        schedule.vectorize(loop)
+    loop, length = compute.loop(compute.axes[last]), compute.axes[last].size
+    for outer in range(last - 1, len(compute.parallel) - 1, -1):
+        if not reads_are_flat(compute, outer, last, length):
+            break
+        loop = schedule.fuse(compute.loop(compute.axes[outer]), loop)
+        length *= compute.axes[outer].size
+    width = vector_factor(length, target.lanes)
+    if length > width:
+        _, loop = schedule.split(loop, width, "peel" if length % width else None)
+    elif length < SHORT:
         return
-    _, part = schedule.split(loop, width, "peel" if size % width else None)
-    schedule.vectorize(part)
+    schedule.vectorize(loop)

@@ -1,0 +1,143 @@
+"""Rows: reductions and what reads them, computed row by row while a row is in the cache.
+
+Softmax, the norms and the like are chains over the same *row axes*: the maximum of a row, the
+exponentials, their sum, the quotient. One nest then does everything for a row, or for a few
+neighbouring ones where rows lie across memory and lanes run over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+from ...core.affine import used
+from ...core.errors import ScheduleError
+from ...dialects.loop import ReadOp
+from ...targets import Target
+from ..replay import Schedule
+from .analysis import Compute, Kernel
+from .elementwise import lanes_of_elements, share, vector_factor
+from .reduction import lanes_of_reduction
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A chain of computes that can run row by row.
+
+    Attributes:
+        last: the compute whose loops hold the others.
+        others: in order of computation.
+        axes: positions of the row axes among those of `last`.
+    """
+
+    last: Compute
+    others: list[Compute]
+    axes: list[int]
+
+
+def schedule_rows(
+    schedule: Schedule, facts: Kernel, last: Compute, target: Target, numerics: str
+) -> set[str]:
+    """Schedule `last` and the computes that it alone needs; the symbols of those done."""
+    rows = find_rows(facts, last)
+    if rows is None:
+        return set()
+    loops = [last.loop(axis) for axis in last.parallel]
+    outer = [loops[position] for position in rows.axes]
+    inner = [loop for position, loop in enumerate(loops) if position not in rows.axes]
+    lane = last.last_long_axis
+    across = lane in rows.axes
+    if across:
+        # Rows lie across memory: lanes run over neighbouring rows.
+        size = last.parallel[rows.axes[-1]].size
+        width = min(vector_factor(size, target.lanes), 2 * target.lanes)
+        part = outer.pop()
+        if size > width:
+            whole, part = schedule.split(part, width)
+            outer.append(whole)
+        inner.append(part)
+    if not outer:
+        return set()
+    schedule.reorder(*outer, *inner)
+    moved = [c.symbol for c in reversed(rows.others) if _moved(schedule, c, outer[-1])]
+    for compute in Kernel.of(schedule.kernel).computes:
+        if compute.symbol != last.symbol and compute.symbol not in moved:
+            continue
+        own = inner if compute.symbol == last.symbol else _long_loops(schedule, compute)
+        if across:
+            _lanes_over_rows(schedule, own, [compute.loop(axis) for axis in compute.reduce])
+        elif compute.reduce:
+            lanes_of_reduction(schedule, compute, target, numerics)
+        else:
+            lanes_of_elements(schedule, compute, own, target)
+    share(schedule, outer, sum(compute.points for compute in [last, *rows.others]))
+    return {last.symbol, *moved}
+
+
+def _long_loops(schedule: Schedule, compute: Compute) -> list[str]:
+    loops = [compute.loop(axis) for axis in compute.parallel]
+    return [loop for loop in loops if schedule.extent(loop) != 1]
+
+
+def find_rows(facts: Kernel, last: Compute) -> Rows | None:
+    """The chain that ends in a compute, if a reduction over rows is in it."""
+    if last.reduce or any(axis.size == 0 for axis in last.axes):
+        return None
+    inside = [last]
+    for compute in reversed(facts.computes[: facts.computes.index(last)]):
+        readers = facts.readers(compute)
+        if facts.is_internal(compute) and readers and all(r in inside for r in readers):
+            inside.insert(0, compute)
+    others = inside[:-1]
+    reductions = [compute for compute in others if compute.reduce]
+    if not reductions or any(compute.product() for compute in others):
+        return None
+    axes = _row_axes(last, reductions, inside)
+    # A row that a reduction would compute again for its neighbour is too short.
+    while axes and any(_rows(last, axes) > _rows(r) for r in reductions):
+        axes.pop()
+    return Rows(last, others, axes) if axes else None
+
+
+def _rows(compute: Compute, axes: Sequence[int] | None = None) -> int:
+    sizes = [axis.size for axis in compute.parallel]
+    return prod(sizes if axes is None else [sizes[position] for position in axes])
+
+
+def _row_axes(last: Compute, reductions: Sequence[Compute], chain: Sequence[Compute]) -> list[int]:
+    """Axes of `last` that say, for every reduction of a chain, which elements of it are needed."""
+    needed = {last.symbol: [{position} for position in range(len(last.parallel))]}
+    for compute in reversed(chain[:-1]):
+        found = [set(range(len(last.parallel))) for _ in compute.parallel]
+        for reader in chain:
+            if reader.symbol in needed:
+                for read in reader.reads:
+                    if read.source in compute.stmt.outs:
+                        _narrow(found, read, needed[reader.symbol])
+        needed[compute.symbol] = found
+    common = [set[int]().union(*needed[reduction.symbol]) for reduction in reductions]
+    return sorted(set.intersection(*common))
+
+
+def _narrow(found: list[set[int]], read: ReadOp, axes: Sequence[set[int]]) -> None:
+    """Leave what an index of one more read depends on; a reduced axis of the reader is all of it."""
+    for place, expr in enumerate(read.map.data.results):
+        dims, _ = used(expr)
+        found[place] &= set[int]().union(*(axes[d] for d in dims if d < len(axes)))
+
+
+def _moved(schedule: Schedule, compute: Compute, loop: str) -> bool:
+    """Bring a compute into the loop over rows, unless its accesses do not allow it."""
+    try:
+        schedule.compute_at(compute.symbol, loop)
+    except ScheduleError:
+        return False
+    return True
+
+
+def _lanes_over_rows(schedule: Schedule, loops: Sequence[str], reduced: Sequence[str]) -> None:
+    """Lanes along the last parallel loop of what one round of the row loop computes."""
+    if loops:
+        schedule.reorder(*loops[:-1], *reduced, loops[-1])
+        schedule.vectorize(loops[-1])
