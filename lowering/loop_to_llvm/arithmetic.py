@@ -18,6 +18,7 @@ from .text import (
     mangled,
     scalar_type,
     splat_literal,
+    vector_literal,
     vector_type,
 )
 
@@ -377,7 +378,6 @@ def _part(writer: FunctionWriter, value: str, type_: str, first: int, width: int
     """`width` neighbouring lanes of a register."""
     if width == 1:
         return writer.define(f"extractelement {type_} {value}, i32 {first}")
-    lanes = ", ".join(f"i32 {lane}" for lane in range(first, first + width))
-    return writer.define(
-        f"shufflevector {type_} {value}, {type_} poison, <{width} x i32> <{lanes}>"
-    )
+    lanes = vector_literal(list(range(first, first + width)), "i32")
+    poison = f"{type_} {value}, {type_} poison"
+    return writer.define(f"shufflevector {poison}, <{width} x i32> {lanes}")

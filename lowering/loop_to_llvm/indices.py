@@ -275,6 +275,11 @@ class Position:
         """Position on one register axis."""
         return dict(self.axes)[label]
 
+    def moved(self, label: str, place: int) -> Position:
+        """Another position on one register axis."""
+        axes = tuple((name, place if name == label else at) for name, at in self.axes)
+        return Position(axes, self.offset, self.width)
+
     def lane(self, lane: int) -> Position:
         """One of its lanes, alone."""
         return Position(self.axes, self.offset + lane, 1)

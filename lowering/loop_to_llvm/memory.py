@@ -15,7 +15,7 @@ from xdsl.ir.affine import (
     AffineSymExpr,
 )
 
-from ...core.affine import dim, simplify, substitute, used
+from ...core.affine import dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
 from .indices import LANE, Guard, Indices, Position, lane_stride, place, split_constant
 from .text import (
@@ -28,6 +28,7 @@ from .text import (
     splat_literal,
     vector_type,
 )
+from .transpose import transposed
 
 ZERO_BYTES = 4096
 """How far inner loops may move through the zeros."""
@@ -82,6 +83,20 @@ class Access:
         """The element offset of one register; dimension 0 is the lane."""
         known = self.indices.known(position.width)
         return place([self.offset], self.loop_dims, self.labels, position, known)[0]
+
+    def transposed_axis(self) -> str | None:
+        """The register axis along which elements are neighbours while those of lanes are not."""
+        terms = linear_terms(self.offset)
+        strides: dict[str, int] = {}
+        lanes: str | None = None
+        for number, (label, is_lanes) in enumerate(self.labels, len(self.loop_dims)):
+            others = (term for term in terms if term is not None and term != dim(number))
+            if not any(number in used(term)[0] for term in others):
+                strides[label] = terms.get(dim(number), 0)
+            lanes = label if is_lanes else lanes
+        if lanes is None or strides.get(lanes, 0) in (0, 1):
+            return None
+        return next((label for label, stride in strides.items() if stride == 1), None)
 
 
 class Memory:
@@ -209,6 +224,22 @@ class Memory:
             value = self.scalar_load(access, expr, opaque, scalar, mask, fill)
             return splat(self.writer, value, scalar, position.width)
         return self.gather(op, access, position, scalar, mask, fill)
+
+    def across(self, op: LoadOp, access: Access, rows: Sequence[Position]) -> list[str]:
+        """Registers whose lanes lie far apart, but lane by lane next to each other."""
+        scalar = scalar_type(buffer_type(op.source).element_type)
+        memory = "i8" if scalar == "i1" else scalar
+        width = rows[0].width
+        vectors: list[str] = []
+        for lane in range(width):
+            pointer = self.address(access, access.at(rows[0].lane(lane)), [])
+            text = f"load {vector_type(memory, len(rows))}, ptr {pointer}, align {access.bytes}"
+            vectors.append(self.writer.define(text))
+        names = transposed(self.writer, vectors, memory, len(rows))
+        if scalar != "i1":
+            return names
+        type_ = vector_type(memory, width)
+        return [self.writer.define(f"icmp ne {type_} {n}, zeroinitializer") for n in names]
 
     def gather(
         self,

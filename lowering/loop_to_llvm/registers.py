@@ -45,6 +45,9 @@ from .text import (
     vector_type,
 )
 
+MIN_TRANSPOSED = 4
+"""Registers with fewer lanes are loaded element by element where these are not neighbours."""
+
 
 class Register(NamedTuple):
     """LLVM type and name of one register."""
@@ -295,8 +298,26 @@ class Registers:
         raise AssertionError("a lane lies in one of the parts")
 
     def load(self, op: LoadOp, position: Position) -> str:
-        mask = self.mask_of(op.mask, position)
-        return self.memory.load(op, self.access(op), position, mask)
+        access = self.access(op)
+        label = access.transposed_axis() if position.width >= MIN_TRANSPOSED else None
+        if label is not None and not op.indices:
+            rows = self.rows_of(op, position, label)
+            if len(rows) > 1:
+                for at, name in zip(rows, self.memory.across(op, access, rows), strict=True):
+                    self.writer.scope.memo[(op.res, at)] = name
+                return self.register(op.res, position)
+        return self.memory.load(op, access, position, self.mask_of(op.mask, position))
+
+    def rows_of(self, op: LoadOp, position: Position, label: str) -> list[Position]:
+        """Neighbouring registers along an axis that are loaded together, unless masked."""
+        extent = next(a.extent for a in tile_type(op.res).axes if a.label == label)
+        own = position.at(label)
+        first, height = next(
+            part for part in lane_parts(extent, position.width) if part[0] <= own < sum(part)
+        )
+        rows = [position.moved(label, row) for row in range(first, first + height)]
+        masks = [self.mask_of(op.mask, row) for row in rows]
+        return rows if all(mask == "true" for mask in masks) else [position]
 
     def access(self, op: LoadOp | StoreOp) -> Access:
         """The analysed address of a load or store."""

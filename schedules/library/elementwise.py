@@ -10,14 +10,73 @@ PARALLEL_POINTS = 16 * 1024
 """Below this many points, sharing costs more than it saves."""
 
 
+MIN_TRANSPOSED = 4
+"""Tiles with fewer rows or columns are read element by element."""
+
+
 def schedule_elementwise(schedule: Schedule, compute: Compute, target: Target) -> None:
     """Vectorize along the last axis of the result, share the outer loops."""
     axes = compute.parallel
     loops = [compute.loop(axis) for axis in axes]
     if not axes or any(axis.size == 0 for axis in axes):
         return
-    outer = lanes_of_elements(schedule, compute, loops, target)
+    turned = transposed_axis(compute, target)
+    if turned is not None:
+        outer = tiles_of_transposition(schedule, compute, turned, target)
+    else:
+        outer = lanes_of_elements(schedule, compute, loops, target)
     share(schedule, outer, compute.points)
+
+
+def transposed_axis(compute: Compute, target: Target) -> int | None:
+    """The axis that is contiguous in a read which is strided along the result's last axis."""
+    last = len(compute.parallel) - 1
+    if out_stride(compute, last) != 1 or compute.parallel[last].size < MIN_TRANSPOSED:
+        return None
+    long = [axis for axis in range(last) if compute.parallel[axis].size >= MIN_TRANSPOSED]
+    for read in compute.reads:
+        is_plain = not read.symbols and read.fill is None
+        if is_plain and read_stride(compute, read, last) not in (0, 1, None):
+            for axis in long:
+                if read_stride(compute, read, axis) == 1:
+                    return axis
+    return None
+
+
+def tiles_of_transposition(
+    schedule: Schedule, compute: Compute, axis: int, target: Target
+) -> list[str]:
+    """Square register tiles, loaded along `axis` and stored along the last one.
+
+    Tiles follow each other along `axis`: reading on is cheaper than writing on.
+    """
+    loops = [compute.loop(each) for each in compute.parallel]
+    others = [position for position in range(len(loops) - 1) if position != axis]
+    outer = [loops[position] for position in others if compute.parallel[position].size > 1]
+    single = [loops[position] for position in others if compute.parallel[position].size == 1]
+    schedule.reorder(*outer, loops[-1], loops[axis], *single)
+    tiles: list[str] = []
+    for column, part in _whole_and_rest(schedule, loops[-1], target):
+        row, lane = f"{loops[axis]}{part}", column
+        if (schedule.extent(column) or 0) > target.lanes:
+            whole, lane = schedule.split(column, target.lanes)
+            tiles.append(whole)
+        schedule.reorder(row, lane)
+        for each, end in _whole_and_rest(schedule, row, target):
+            if (schedule.extent(each) or 0) > target.lanes:
+                _, each = schedule.split(each, target.lanes)
+            schedule.unroll(each)
+            schedule.vectorize(f"{lane}{end}")
+    return outer or tiles[:1]
+
+
+def _whole_and_rest(schedule: Schedule, loop: str, target: Target) -> list[tuple[str, str]]:
+    """A loop cut before what does not fill a register: the parts, and what loops inside add."""
+    size = schedule.extent(loop) or 0
+    if size <= target.lanes or size % target.lanes == 0:
+        return [(loop, "")]
+    parts = schedule.partition(loop, [size - size % target.lanes])
+    return [(name, f".{number}") for number, name in enumerate(parts)]
 
 
 def lanes_of_elements(

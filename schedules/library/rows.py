@@ -116,12 +116,14 @@ def _row_axes(last: Compute, reductions: Sequence[Compute], chain: Sequence[Comp
                     if read.source in compute.stmt.outs:
                         _narrow(found, read, needed[reader.symbol])
         needed[compute.symbol] = found
-    common = [set[int]().union(*needed[reduction.symbol]) for reduction in reductions]
-    return sorted(set.intersection(*common))
+    common = set(range(len(last.parallel)))
+    for reduction in reductions:
+        common &= set[int]().union(*needed[reduction.symbol])
+    return sorted(common)
 
 
 def _narrow(found: list[set[int]], read: ReadOp, axes: Sequence[set[int]]) -> None:
-    """Leave what an index of one more read depends on; a reduced axis of the reader is all of it."""
+    """Leave what an index of one more read depends on; over a reduced axis that is all rows."""
     for place, expr in enumerate(read.map.data.results):
         dims, _ = used(expr)
         found[place] &= set[int]().union(*(axes[d] for d in dims if d < len(axes)))

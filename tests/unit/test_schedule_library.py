@@ -1,0 +1,206 @@
+"""What the library makes of row kernels, reductions and transpositions, as machine code."""
+
+import platform
+from math import prod
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from nnc.compiler.native import NativeKernel
+from nnc.dialects.te import KernelOp
+from nnc.lowering.te_to_loop.kernel import KernelConverter
+from nnc.passes.loop.form_tiles import form_tiles
+from nnc.reference.body import difference
+from nnc.reference.te import run_kernel_with_errors
+from nnc.schedules.library import schedule_kernel
+from nnc.targets import resolve
+from nnc.textir import parse
+
+Array = np.ndarray[Any, Any]
+IS_X86 = platform.machine() == "x86_64"
+MACHINES = ["cpu", pytest.param("x86-64-v3", marks=pytest.mark.skipif(not IS_X86, reason="x86"))]
+
+
+def check(text: str, inputs: list[Array], machine: str, numerics: str = "fast") -> NativeKernel:
+    """Compile a te kernel by the library's schedule, and compare with the reference."""
+    made = next(iter(parse(text).ops))
+    assert isinstance(made, KernelOp)
+    expected, errors = run_kernel_with_errors(made, inputs)
+    kernel = KernelConverter(made).convert()
+    module = ModuleOp([kernel])
+    schedule_kernel(kernel, resolve(machine), numerics)
+    form_tiles(kernel)
+    module.verify()
+    native = NativeKernel(kernel, resolve(machine))
+    for got, want, error in zip(native(*inputs), expected, errors, strict=True):
+        assert (difference(got, want) <= error).all()
+    return native
+
+
+def type_of(shape: tuple[int, ...], element: str = "f32") -> str:
+    return f"tensor<{'x'.join(map(str, shape))}x{element}>"
+
+
+def softmax(shape: tuple[int, ...], axis: int) -> str:
+    names = "abcd"[: len(shape)]
+    axes = ", ".join(f"{name}: {size}" for name, size in zip(names, shape, strict=True))
+    kept = [name for position, name in enumerate(names) if position != axis]
+    rows = ", ".join(f"{name}: {shape[names.index(name)]}" for name in kept)
+    whole, row = ", ".join(names), ", ".join(kept)
+    full = type_of(shape)
+    part = type_of(tuple(size for position, size in enumerate(shape) if position != axis))
+    reduced = f"{names[axis]}: {shape[axis]}"
+    return f"""
+    te.kernel @softmax(%x: {full}) -> {full} {{
+      %t = te.compute @t [{rows}] max [{reduced}] {{ %x[{whole}] }} : {part}
+      %p = te.compute @p [{axes}] {{ exp(%x[{whole}] - %t[{row}]) }} : {full}
+      %s = te.compute @s [{rows}] sum [{reduced}] {{ %p[{whole}] }} : {part}
+      %y = te.compute @y [{axes}] {{ %p[{whole}] / %s[{row}] }} : {full}
+      te.return %y
+    }}
+    """
+
+
+ROW_SHAPES = [
+    *(((128, 768), 1), ((3, 1), 1), ((1, 1000), 1), ((40, 10), 1), ((7, 33), 1), ((65, 64), 0)),
+    *(((2, 21, 7, 7), 1), ((2, 3, 5, 40), 1), ((2, 3, 5, 40), 3), ((3, 4, 6, 5), 2)),
+]
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(("shape", "axis"), ROW_SHAPES)
+def test_softmax_along_any_axis(shape: tuple[int, ...], axis: int, machine: str) -> None:
+    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    check(softmax(shape, axis), [x], machine)
+    check(softmax(shape, axis), [x], machine, "strict")
+
+
+def test_a_row_kernel_is_one_phase_and_needs_no_whole_intermediate() -> None:
+    x = np.random.default_rng(1).standard_normal((128, 768)).astype(np.float32)
+    native = check(softmax((128, 768), 1), [x], "cpu")
+    assert [phase.extent for phase in native.emitted.phases] == [128]
+    assert native.emitted.temporaries == []
+    assert native.emitted.scratch_bytes < 2 * 768 * 4
+
+
+def test_the_largest_of_a_row_is_nan_where_one_is() -> None:
+    text = """
+    te.kernel @top(%x: tensor<64x100xf32>) -> (tensor<64xf32>, tensor<64xf32>) {
+      %t = te.compute @t [i: 64] max [j: 100] { %x[i, j] } : tensor<64xf32>
+      %u = te.compute @u [i: 64] min [j: 100] { %x[i, j] } : tensor<64xf32>
+      te.return %t, %u
+    }
+    """
+    x = np.random.default_rng(2).standard_normal((64, 100)).astype(np.float32)
+    x[np.arange(0, 64, 2), np.arange(0, 64, 2) + 30] = np.nan
+    native = check(text, [x], "cpu")
+    for result in native(x):
+        assert np.isnan(result[::2]).all()
+        assert not np.isnan(result[1::2]).any()
+
+
+def test_statistics_that_several_rows_share_are_not_computed_again() -> None:
+    """Channels in groups of 4: the rows are images, not channels."""
+    text = """
+    te.kernel @norm(%x: tensor<2x12x5x7xf32>) -> tensor<2x12x5x7xf32> {
+      %m = te.compute @m [n: 2, g: 3] sum [c: 4, h: 5, w: 7] { %x[n, 4 * g + c, h, w] }
+        : tensor<2x3xf32>
+      %y = te.compute @y [n: 2, c: 12, h: 5, w: 7] {
+        %x[n, c, h, w] - %m[n, c floordiv 4] * 0.25
+      } : tensor<2x12x5x7xf32>
+      te.return %y
+    }
+    """
+    x = np.random.default_rng(3).standard_normal((2, 12, 5, 7)).astype(np.float32)
+    native = check(text, [x], "cpu")
+    assert len(native.emitted.phases) == 1
+    assert native.emitted.scratch_bytes == 64  # 3 floats
+
+
+def transposition(shape: tuple[int, ...], order: tuple[int, ...], element: str) -> str:
+    out = tuple(shape[axis] for axis in order)
+    names = "abcd"[: len(shape)]
+    axes = ", ".join(f"{names[axis]}: {shape[axis]}" for axis in order)
+    return f"""
+    te.kernel @turn(%x: {type_of(shape, element)}) -> {type_of(out, element)} {{
+      %y = te.compute @y [{axes}] {{ %x[{", ".join(names)}] }} : {type_of(out, element)}
+      te.return %y
+    }}
+    """
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        *(((64, 48), (1, 0)), ((33, 77), (1, 0)), ((16, 16), (1, 0)), ((5, 1000), (1, 0))),
+        *(((4, 4), (1, 0)), ((7, 9), (1, 0)), ((12, 23), (1, 0)), ((31, 6), (1, 0))),
+        *(((1, 64, 7, 7), (0, 2, 3, 1)), ((2, 7, 9, 20), (0, 3, 1, 2)), ((2, 50, 3), (0, 2, 1))),
+        *(((8, 5, 6, 17), (3, 2, 1, 0)), ((3, 18, 35), (2, 1, 0)), ((3, 18, 35), (1, 2, 0))),
+    ],
+)
+def test_transpositions(shape: tuple[int, ...], order: tuple[int, ...], machine: str) -> None:
+    x = np.arange(prod(shape), dtype=np.float32).reshape(shape)
+    native = check(transposition(shape, order, "f32"), [x], machine)
+    np.testing.assert_array_equal(native(x)[0], x.transpose(order))
+
+
+DTYPES: dict[str, Any] = {
+    **{"i1": np.bool_, "i8": np.int8, "i32": np.int32, "i64": np.int64},
+    **{"f16": np.float16, "bf16": ml_dtypes.bfloat16, "f64": np.float64},
+}
+
+
+@pytest.mark.parametrize("element", DTYPES)
+@pytest.mark.parametrize("shape", [(64, 48), (21, 39)])
+def test_every_type_is_transposed(element: str, shape: tuple[int, int]) -> None:
+    x = np.random.default_rng(4).integers(-99, 99, shape).astype(DTYPES[element])
+    native = check(transposition(shape, (1, 0), element), [x], "cpu")
+    np.testing.assert_array_equal(native(x)[0], x.T)
+
+
+def test_a_transposed_operand_is_loaded_along_memory() -> None:
+    """Shuffles, no element by element access, also where something is computed on the way."""
+    text = """
+    te.kernel @k(%x: tensor<64x64xf32>, %z: tensor<64x64xf32>) -> tensor<64x64xf32> {
+      %y = te.compute @y [i: 64, j: 64] { %x[j, i] - %z[i, j] } : tensor<64x64xf32>
+      te.return %y
+    }
+    """
+    rng = np.random.default_rng(5)
+    inputs = [rng.standard_normal((64, 64)).astype(np.float32) for _ in range(2)]
+    native = check(text, inputs, "cpu")
+    assert "shufflevector" in native.emitted.llvm_text
+    assert "load float" not in native.emitted.llvm_text
+    assert "insertelement" not in native.emitted.llvm_text
+
+
+@pytest.mark.parametrize("combiner", ["sum", "max", "min", "prod"])
+@pytest.mark.parametrize(
+    ("shape", "axes"),
+    [
+        *(((70, 33), "b"), ((70, 33), "a"), ((70, 33), "ab"), ((2, 6, 7, 7), "cd")),
+        *(((2, 6, 7, 7), "b"), ((2, 6, 7, 7), "acd"), ((2, 6, 7, 40), "d"), ((2, 6, 7, 40), "bd")),
+        *(((5, 3), "b"), ((300, 10), "b"), ((1, 1), "b"), ((4, 0), "b"), ((9, 300), "a")),
+    ],
+)
+def test_reductions_over_any_axes(shape: tuple[int, ...], axes: str, combiner: str) -> None:
+    names = "abcd"[: len(shape)]
+    kept = [name for name in names if name not in axes]
+    size = dict(zip(names, shape, strict=True))
+    parallel = ", ".join(f"{name}: {size[name]}" for name in kept)
+    reduced = ", ".join(f"{name}: {size[name]}" for name in axes)
+    result = type_of(tuple(size[name] for name in kept)) if kept else "tensor<f32>"
+    text = f"""
+    te.kernel @r(%x: {type_of(shape)}) -> {result} {{
+      %y = te.compute @y [{parallel}] {combiner} [{reduced}] {{ %x[{", ".join(names)}] }} : {result}
+      te.return %y
+    }}
+    """
+    x = np.random.default_rng(6).standard_normal(shape).astype(np.float32)
+    for machine in ("cpu", "x86-64-v3") if IS_X86 else ("cpu",):
+        check(text, [x], machine)
+        check(text, [x], machine, "strict")
