@@ -366,12 +366,17 @@ def across_lanes(name: str, op: Operation) -> str:
 def _by_halves(name: str, op: Operation) -> str:
     """The lanes combined two halves at a time; their number is a power of two."""
     (value,), width = op.args, op.width
-    scalar = scalar_type(op.source)
     while width > 1:
-        old, width = vector_type(scalar, width), width // 2
-        halves = [_part(op.writer, value, old, first, width) for first in (0, width)]
-        value = expand(name, Operation(op.writer, halves, op.source, op.source, width))
+        value = halved(name, Operation(op.writer, [value], op.source, op.source, width))
+        width //= 2
     return value
+
+
+def halved(name: str, op: Operation) -> str:
+    """The two halves of a register combined by a scalar op."""
+    width = op.width // 2
+    parts = [_part(op.writer, op.args[0], op.source_type, first, width) for first in (0, width)]
+    return expand(name, Operation(op.writer, parts, op.source, op.source, width))
 
 
 def _part(writer: FunctionWriter, value: str, type_: str, first: int, width: int) -> str:

@@ -418,21 +418,26 @@ class Registers:
             value = self.register(op.value, Position(position.axes, offset, width))
             held = by_width.get(width)
             by_width[width] = value if held is None else self.combine(op, held, value, width)
-        for width, value in by_width.items():
-            acc = self.combine(op, acc, self.horizontal(op, value, width), 1)
-        return acc
+        return self.combine(op, acc, self.across_lanes(op, by_width), 1)
+
+    def across_lanes(self, op: ReduceOp, by_width: dict[int, str]) -> str:
+        """Registers of falling widths to one scalar: halved until the next one fits, and on."""
+        element = tile_type(op.acc).element_type
+        name = combine_op(op.combiner.data, element)
+        (width, total), *rest = by_width.items()
+        for next_width, value in rest:
+            while width > next_width:
+                halves = arithmetic.Operation(self.writer, [total], element, element, width)
+                total, width = arithmetic.halved(name, halves), width // 2
+            total = self.combine(op, total, value, width)
+        spec = arithmetic.Operation(self.writer, [total], element, element, width)
+        return arithmetic.across_lanes(name, spec)
 
     def combine(self, op: ReduceOp, lhs: str, rhs: str, width: int) -> str:
         """Two registers by the combiner."""
         element = tile_type(op.acc).element_type
         spec = arithmetic.Operation(self.writer, [lhs, rhs], element, element, width)
         return arithmetic.expand(combine_op(op.combiner.data, element), spec)
-
-    def horizontal(self, op: ReduceOp, value: str, width: int) -> str:
-        """The lanes of one register by the combiner."""
-        element = tile_type(op.acc).element_type
-        spec = arithmetic.Operation(self.writer, [value], element, element, width)
-        return arithmetic.across_lanes(combine_op(op.combiner.data, element), spec)
 
     def all_of(self, values: Sequence[SSAValue]) -> list[Register]:
         """Every register of these tiles, in order."""

@@ -10,6 +10,12 @@ from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
 from .elementwise import reads_are_flat, share, vector_factor
 
+REGISTERS = 4
+"""Independent accumulators: as many as the latency of an addition hides."""
+STRIP = 512
+"""Elements of a row that are read in one go where rows lie far apart."""
+ROWS = 16
+"""Rows that are added to a strip in one go."""
 SHORT = 4
 """A shorter reduction is faster one element after the other."""
 
@@ -18,24 +24,54 @@ def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, num
     """Lanes along the result where its rows are long enough, else along the reduced axis."""
     axes = compute.parallel
     loops = [compute.loop(axis) for axis in axes]
-    reduced = [compute.loop(axis) for axis in compute.reduce]
     if any(axis.size == 0 for axis in compute.axes):
         return
     lane = compute.last_long_axis
     if lane is not None and out_stride(compute, lane) == 1 and _along(compute, lane):
-        size = axes[lane].size
-        width = min(vector_factor(size, target.lanes), 2 * target.lanes)
         outer = [loop for position, loop in enumerate(loops) if position != lane]
-        inner = loops[lane]
-        if size > width:
-            whole, inner = schedule.split(inner, width)
-            outer.append(whole)
-        schedule.reorder(*outer, *reduced, inner)
-        schedule.vectorize(inner)
-        share(schedule, outer, compute.points)
+        lanes_across(schedule, compute, outer, loops[lane], target)
         return
     lanes_of_reduction(schedule, compute, target, numerics)
     share(schedule, loops, compute.points)
+
+
+def lanes_across(
+    schedule: Schedule, compute: Compute, outer: list[str], lane: str, target: Target
+) -> None:
+    """Lanes along a parallel axis, the reduced ones outside.
+
+    Strips of a few registers, all terms one after the other; but where the terms do not fit the
+    cache, some rows at a time of a longer strip, whose sums then wait in the cache.
+    """
+    reduced = [compute.loop(axis) for axis in compute.reduce]
+    size = schedule.extent(lane) or 1
+    width = vector_factor(size, target.lanes)
+    is_long = compute.points * 4 > target.l2_bytes and size >= STRIP and _streams(compute)
+    rows: list[str] = []
+    if is_long:
+        strips = -(-size // STRIP)
+        if strips > 1:
+            whole, lane = schedule.split(lane, -(-size // (strips * width)) * width)
+            outer = [*outer, whole]
+        blocks, row = schedule.split(reduced[-1], ROWS)
+        reduced, rows = [*reduced[:-1], blocks], [row]
+    strip: list[str] = []
+    if (schedule.extent(lane) or width + 1) > width:
+        part, lane = schedule.split(lane, width)
+        strip.append(part)
+    inner = [*reduced, *strip, *rows] if is_long else [*strip, *reduced]
+    schedule.reorder(*outer, *inner, lane)
+    schedule.vectorize(lane)
+    share(schedule, [*outer, *([] if is_long else strip)], compute.points)
+
+
+def _streams(compute: Compute) -> bool:
+    """Whether the innermost reduced axis is long and goes through new memory at each step."""
+    last = len(compute.axes) - 1
+    strides = [read_stride(compute, read, last) for read in compute.reads]
+    return compute.axes[last].size >= 2 * ROWS and all(
+        s is None or abs(s) >= STRIP for s in strides
+    )
 
 
 def _along(compute: Compute, axis: int) -> bool:
@@ -64,9 +100,9 @@ def lanes_of_reduction(schedule: Schedule, compute: Compute, target: Target, num
             break
         loop = schedule.fuse(compute.loop(compute.axes[outer]), loop)
         length *= compute.axes[outer].size
-    width = vector_factor(length, target.lanes)
-    if length > width:
-        _, loop = schedule.split(loop, width, "peel" if length % width else None)
-    elif length < SHORT:
+    if length < SHORT:
         return
+    if length > REGISTERS * target.lanes:
+        width = vector_factor(length, target.lanes)
+        _, loop = schedule.split(loop, width, "peel" if length % width else None)
     schedule.vectorize(loop)

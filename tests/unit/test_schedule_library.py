@@ -185,6 +185,7 @@ def test_a_transposed_operand_is_loaded_along_memory() -> None:
         *(((70, 33), "b"), ((70, 33), "a"), ((70, 33), "ab"), ((2, 6, 7, 7), "cd")),
         *(((2, 6, 7, 7), "b"), ((2, 6, 7, 7), "acd"), ((2, 6, 7, 40), "d"), ((2, 6, 7, 40), "bd")),
         *(((5, 3), "b"), ((300, 10), "b"), ((1, 1), "b"), ((4, 0), "b"), ((9, 300), "a")),
+        *(((700, 530), "a"), ((2, 290, 600), "b"), ((47, 103), "b"), ((6, 63), "b")),
     ],
 )
 def test_reductions_over_any_axes(shape: tuple[int, ...], axes: str, combiner: str) -> None:
