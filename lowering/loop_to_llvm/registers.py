@@ -45,6 +45,8 @@ from .text import (
     vector_type,
 )
 
+_NARROW = 2**30
+"""Indices below this, and sums of two of them, fit 32 bits."""
 MIN_TRANSPOSED = 4
 """Registers with fewer lanes are loaded element by element where these are not neighbours."""
 
@@ -97,6 +99,8 @@ class Registers:
     def vector(self, value: SSAValue, position: Position) -> str:
         """As `register`, but with the position's width even where the tile has no lanes."""
         type_ = tile_type(value)
+        if isinstance(value.owner, MaskOp):
+            return self.flags(self.register(value, position), position.width)
         if type_.lanes is not None or position.width == 1:
             return self.register(value, position)
         scalar = scalar_type(type_.element_type)
@@ -122,7 +126,18 @@ class Registers:
             raise PassError(f"'{op.name}' has no LLVM form", where=describe(op))
         return rule(self, op, position)
 
+    def flags(self, mask: str, width: int) -> str:
+        """A mask as a register of its own, also where it is the same for all lanes."""
+        if width > 1 and mask in ("true", "false"):
+            return splat_literal(mask == "true", "i1", width)
+        return self.memory.vector_mask(mask, width)
+
     def elementwise(self, op: ElementwiseOp, position: Position) -> str:
+        if op.SOURCE_NAME == "arith.select" and isinstance(op.args[0].owner, MaskOp):
+            known = {"true": op.args[1], "false": op.args[2]}
+            chosen = known.get(self.mask_of(op.args[0], position))
+            if chosen is not None:
+                return self.vector(chosen, position)
         args = [self.vector(arg, position) for arg in op.args]
         predicate = cast("Any", op.predicate).value.data if op.predicate is not None else None
         source = tile_type(op.args[-1] if op.SOURCE_NAME == "arith.select" else op.args[0])
@@ -224,6 +239,8 @@ class Registers:
             split = self.for_all_lanes(split, width)
         if not any(0 in used(term)[0] for term in split[0]):
             return self.indices.condition(split, predicate)
+        if interval is not None and max(abs(end) for end in interval) < _NARROW:
+            return self.narrow_constraint(expr, predicate, width)
         value = self.index_vector(expr, width)
         return self.writer.define(f"icmp {predicate} <{width} x i64> {value}, zeroinitializer")
 
@@ -240,6 +257,23 @@ class Registers:
             return split
         rest = {term: factor for term, factor in terms.items() if term != LANE}
         return rest, ends[0] // step * step
+
+    def narrow_constraint(self, expr: AffineExpr, predicate: str, width: int) -> str:
+        """A comparison of `expr` with 0, lane by lane in 32 bits, the constants on one side."""
+        terms, constant = split_constant(expr)
+        factor = terms.pop(LANE, 0)
+        is_linear = not any(0 in used(term)[0] for term in terms)
+        if not is_linear or abs(constant) + abs(factor) * width >= _NARROW:
+            value = self.index_vector(expr, width)
+            return self.writer.define(f"icmp {predicate} <{width} x i64> {value}, zeroinitializer")
+        name, constant = self.indices.value((terms, constant))
+        if name is None:
+            values = [constant + factor * lane for lane in range(width)]
+            held = [int(v >= 0 if predicate == "sge" else v == 0) for v in values]
+            return vector_literal(held, "i1")
+        base = splat(self.writer, self.writer.define(f"trunc i64 {name} to i32"), "i32", width)
+        steps = vector_literal([-constant - factor * lane for lane in range(width)], "i32")
+        return self.writer.define(f"icmp {predicate} <{width} x i32> {base}, {steps}")
 
     def both(self, first: str, second: str, width: int) -> str:
         """The conjunction of two masks."""

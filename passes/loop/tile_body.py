@@ -42,6 +42,7 @@ from ...dialects.loop import (
     MaskOp,
     PickOp,
     ReadOp,
+    StmtOp,
     StoreOp,
     TableOp,
     TileType,
@@ -283,7 +284,11 @@ class TileWriter:
         return self.add(load)
 
     def pick(
-        self, op: ReadOp, held: RegisterTile, exprs: Sequence[AffineExpr], guards: list[AffineExpr]
+        self,
+        op: ReadOp | StmtOp,
+        held: RegisterTile,
+        exprs: Sequence[AffineExpr],
+        guards: list[AffineExpr],
     ) -> SSAValue:
         """What a read of a register buffer sees: registers of the tile that was written."""
         held_numbers = self.numbers_of(held.tile)
@@ -323,7 +328,7 @@ class TileWriter:
             type_ = self.tile(numbers, tile_type(held.tile).element_type)
             result = self.add(PickOp(held.tile, map_, type_))
         mask = self.mask(guards)
-        if mask is None or op.fill is None:
+        if mask is None or not isinstance(op, ReadOp) or op.fill is None:
             return result
         fill = self.constant(op.fill, op.res.type)
         return self.elementwise("arith.select", [mask, result, fill], op.res.type)
@@ -359,6 +364,14 @@ class TileWriter:
         op = statement.op
         dest = op.outs[index]
         exprs = statement.access(op.out_maps.data[index].data.results, 0, self.space)
+        if buffer_type(dest).space.data == "register":
+            if dest not in self.registers:
+                raise PassError(
+                    "a reduction into a register buffer goes on in a later round of an outer loop",
+                    where=describe(op),
+                    hint="keep the buffer in scratch, or reorder the reduced loops inside",
+                )
+            return self.pick(op, self.registers[dest], exprs, [])
         numbers = self.space.axis_numbers(exprs)
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))

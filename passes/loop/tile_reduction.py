@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 
@@ -320,7 +321,7 @@ class Reductions:
         values = self.writer.body(statement, op.body.block, masks)
         elements = self.elements(statement)
         if mask is not None:
-            neutral = neutral_elements(op, elements)
+            neutral = [_absent(value) for value in neutral_elements(op, elements)]
             values = [
                 self.writer.elementwise(
                     "arith.select", [mask, value, self.writer.constant(rest, element)], element
@@ -398,12 +399,23 @@ class Reductions:
         factors = [values[operand] for operand in root.operands]
         if mask is not None:
             element = root.results[0].type
-            zero = self.writer.constant(neutral_elements(statement.op, [element])[0], element)
+            neutral = neutral_elements(statement.op, [element])[0]
+            zero = self.writer.constant(_absent(neutral), element)
             factors = [
                 self.writer.elementwise("arith.select", [mask, factor, zero], element)
                 for factor in factors
             ]
         return factors[0], factors[1]
+
+
+def _absent(neutral: Attribute) -> Attribute:
+    """What stands for a term that is masked off: the neutral element, of sums -0.
+
+    Of a select with +0 LLVM makes an expand, which on Zen 4 waits for its result's last value.
+    """
+    if isinstance(neutral, FloatAttr) and neutral.value.data == 0:
+        return FloatAttr(-0.0, neutral.type)
+    return neutral
 
 
 def holds(loop: Operation, op: Operation) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...targets import Target
+from ..primitives.split import TAIL_SUFFIX
 from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
 
@@ -10,6 +11,8 @@ PARALLEL_POINTS = 16 * 1024
 """Below this many points, sharing costs more than it saves."""
 
 
+REGISTERS = 4
+"""Independent chains: as many as the latency of an addition hides."""
 MIN_TRANSPOSED = 4
 """Tiles with fewer rows or columns are read element by element."""
 
@@ -80,7 +83,11 @@ def _whole_and_rest(schedule: Schedule, loop: str, target: Target) -> list[tuple
 
 
 def lanes_of_elements(
-    schedule: Schedule, compute: Compute, loops: list[str], target: Target
+    schedule: Schedule,
+    compute: Compute,
+    loops: list[str],
+    target: Target,
+    tail: str | None = None,
 ) -> list[str]:
     """Vectorize along memory the last of these loops over parallel axes; the loops outside."""
     loops = fuse_flat(schedule, compute, loops)
@@ -88,15 +95,26 @@ def lanes_of_elements(
         return []
     last = loops[-1]
     size = schedule.extent(last) or 1
-    width = vector_factor(size, target.lanes)
     outer = loops[:-1]
-    if size > width:
-        whole, part = schedule.split(last, width)
-        schedule.vectorize(part)
-        outer.append(whole)
-    elif size > 1:
-        schedule.vectorize(last)
-    return outer
+    if size <= REGISTERS * target.lanes:
+        in_registers(schedule, last, target)
+        return outer
+    width = vector_factor(size, target.lanes)
+    whole, part = schedule.split(last, width, tail)
+    schedule.vectorize(part)
+    if tail == "peel" and size % width:
+        in_registers(schedule, f"{last}{TAIL_SUFFIX}", target)
+    return [*outer, whole]
+
+
+def in_registers(schedule: Schedule, loop: str, target: Target) -> None:
+    """Vectorize a loop whole; a mask that is known stands for a tail of many small registers."""
+    size = schedule.extent(loop) or 1
+    whole, rest = divmod(size, target.lanes)
+    if rest.bit_count() > 1 and target.has_masks:
+        _, loop = schedule.split(loop, (whole + 1) * target.lanes)
+    if size > 1:
+        schedule.vectorize(loop)
 
 
 def fuse_flat(schedule: Schedule, compute: Compute, loops: list[str]) -> list[str]:

@@ -6,12 +6,11 @@ from xdsl.dialects.builtin import AnyFloat
 
 from ...dialects.loop import buffer_type
 from ...targets import Target
+from ..primitives.split import TAIL_SUFFIX
 from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
-from .elementwise import reads_are_flat, share, vector_factor
+from .elementwise import REGISTERS, in_registers, reads_are_flat, share, vector_factor
 
-REGISTERS = 4
-"""Independent accumulators: as many as the latency of an addition hides."""
 STRIP = 512
 """Elements of a row that are read in one go where rows lie far apart."""
 ROWS = 16
@@ -89,20 +88,28 @@ def may_reorder(compute: Compute, numerics: str) -> bool:
     return not (floats and numerics == "strict" and any(n in ("sum", "prod") for n in names))
 
 
-def lanes_of_reduction(schedule: Schedule, compute: Compute, target: Target, numerics: str) -> None:
-    """Vectorize the innermost reduced axis, where the order of combination is free."""
+def lanes_of_reduction(schedule: Schedule, compute: Compute, target: Target, numerics: str) -> bool:
+    """Vectorize the innermost reduced axis, where the order is free; whether no loop is left."""
     last = len(compute.axes) - 1
     if not may_reorder(compute, numerics) or not _along(compute, last):
-        return
+        return False
     loop, length = compute.loop(compute.axes[last]), compute.axes[last].size
-    for outer in range(last - 1, len(compute.parallel) - 1, -1):
+    first = len(compute.parallel)
+    left = last - first
+    for outer in range(last - 1, first - 1, -1):
         if not reads_are_flat(compute, outer, last, length):
             break
         loop = schedule.fuse(compute.loop(compute.axes[outer]), loop)
         length *= compute.axes[outer].size
+        left -= 1
     if length < SHORT:
-        return
-    if length > REGISTERS * target.lanes:
-        width = vector_factor(length, target.lanes)
-        _, loop = schedule.split(loop, width, "peel" if length % width else None)
-    schedule.vectorize(loop)
+        return length == 1 and not left
+    if length <= REGISTERS * target.lanes:
+        in_registers(schedule, loop, target)
+        return not left
+    width = vector_factor(length, target.lanes)
+    _, part = schedule.split(loop, width, "peel" if length % width else None)
+    schedule.vectorize(part)
+    if length % width:
+        in_registers(schedule, f"{loop}{TAIL_SUFFIX}", target)
+    return False

@@ -50,9 +50,9 @@ def schedule_rows(
     across = lane in rows.axes
     if across:
         # Rows lie across memory: lanes run over neighbouring rows.
-        size = last.parallel[rows.axes[-1]].size
+        part = outer.pop(rows.axes.index(lane))
+        size = schedule.extent(part) or 1
         width = min(vector_factor(size, target.lanes), 2 * target.lanes)
-        part = outer.pop()
         if size > width:
             whole, part = schedule.split(part, width)
             outer.append(whole)
@@ -61,23 +61,47 @@ def schedule_rows(
         return set()
     schedule.reorder(*outer, *inner)
     moved = [c.symbol for c in reversed(rows.others) if _moved(schedule, c, outer[-1])]
-    for compute in Kernel.of(schedule.kernel).computes:
-        if compute.symbol != last.symbol and compute.symbol not in moved:
-            continue
-        own = inner if compute.symbol == last.symbol else _long_loops(schedule, compute)
-        if across:
-            _lanes_over_rows(schedule, own, [compute.loop(axis) for axis in compute.reduce])
-        elif compute.reduce:
-            lanes_of_reduction(schedule, compute, target, numerics)
-        else:
-            lanes_of_elements(schedule, compute, own, target)
+    symbols = {last.symbol, *moved}
+    chain = [c for c in Kernel.of(schedule.kernel).computes if c.symbol in symbols]
+    if across:
+        for compute in chain:
+            own = _loops_in_row(schedule, compute, outer)
+            reduced = [compute.loop(axis) for axis in compute.reduce]
+            _lanes_over_rows(schedule, [loop for loop in own if loop not in reduced], reduced)
+    else:
+        _lanes_in_rows(schedule, chain, outer, target, numerics)
     share(schedule, outer, sum(compute.points for compute in [last, *rows.others]))
-    return {last.symbol, *moved}
+    return symbols
 
 
-def _long_loops(schedule: Schedule, compute: Compute) -> list[str]:
-    loops = [compute.loop(axis) for axis in compute.parallel]
-    return [loop for loop in loops if schedule.extent(loop) != 1]
+def _lanes_in_rows(
+    schedule: Schedule,
+    chain: Sequence[Compute],
+    outer: Sequence[str],
+    target: Target,
+    numerics: str,
+) -> None:
+    """Lanes along each row; statistics, and rows of a few registers, never go to memory."""
+    short = True
+    numbers: list[str] = []
+    for compute in chain:
+        reduced = [compute.loop(axis) for axis in compute.reduce]
+        own = [loop for loop in _loops_in_row(schedule, compute, outer) if loop not in reduced]
+        if reduced:
+            short &= lanes_of_reduction(schedule, compute, target, numerics)
+        elif own:
+            short &= not lanes_of_elements(schedule, compute, own, target, "peel")
+        if not own:
+            numbers.append(compute.symbol)
+    for compute in chain[:-1]:
+        if short or compute.symbol in numbers:
+            schedule.set_scope(compute.symbol, "register")
+
+
+def _loops_in_row(schedule: Schedule, compute: Compute, outer: Sequence[str]) -> list[str]:
+    """Loops of a compute with more than one iteration in a row, outermost first."""
+    inside = schedule.loops(compute.symbol)[len(outer) :]
+    return [loop for loop in inside if schedule.extent(loop) != 1]
 
 
 def find_rows(facts: Kernel, last: Compute) -> Rows | None:
