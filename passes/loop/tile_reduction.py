@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Attribute, Operation, SSAValue
@@ -413,9 +414,8 @@ def _absent(neutral: Attribute) -> Attribute:
 
     Of a select with +0 LLVM makes an expand, which on Zen 4 waits for its result's last value.
     """
-    if isinstance(neutral, FloatAttr) and neutral.value.data == 0:
-        return FloatAttr(-0.0, neutral.type)
-    return neutral
+    number = cast("FloatAttr[Any]", neutral) if isinstance(neutral, FloatAttr) else None
+    return FloatAttr(-0.0, number.type) if number and number.value.data == 0 else neutral
 
 
 def holds(loop: Operation, op: Operation) -> bool:
