@@ -96,7 +96,7 @@ class BodyWriter:
         result: str | None = None
         for expr in exprs:
             over = substitute(expr, self.indices.dims(args))
-            value = self.tiles.index_vector(over, 1)
+            value = self.tiles.lanes.index_vector(over, 1)
             if result is None:
                 result = value
             elif result != value:
@@ -219,8 +219,8 @@ class BodyWriter:
         dims = self.indices.dims(list(op.ivs))
         for constraint in op.condition.data.constraints:
             expr = simplify(substitute(constraint.lhs, dims), self.indices.known())
-            part = self.tiles.constraint(expr, constraint.kind, 1)
+            part = self.tiles.lanes.constraint(expr, constraint.kind, 1)
             if part == "false":
                 return part
-            condition = self.tiles.both(condition, part, 1)
+            condition = self.tiles.lanes.both(condition, part, 1)
         return condition

@@ -18,6 +18,7 @@ from xdsl.ir.affine import (
 from ...core.affine import dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
 from .indices import LANE, Guard, Indices, Position, lane_stride, place, split_constant
+from .lane_indices import LaneIndices
 from .text import (
     FunctionWriter,
     element_bytes,
@@ -25,6 +26,7 @@ from .text import (
     mangled,
     register_value,
     scalar_type,
+    splat,
     splat_literal,
     vector_type,
 )
@@ -109,11 +111,12 @@ class Memory:
     def __init__(
         self,
         writer: FunctionWriter,
-        indices: Indices,
+        lanes: LaneIndices,
         index: Callable[[SSAValue, Position], str],
     ):
         self.writer = writer
-        self.indices = indices
+        self.lanes = lanes
+        self.indices = lanes.indices
         self.index = index
 
     def address(
@@ -303,7 +306,7 @@ class Memory:
         if mask == "true":
             value = self.writer.define(f"load {type_}, ptr {pointer}, align {align}")
         else:
-            flags = self.vector_mask(mask, width)
+            flags = self.lanes.vector_mask(mask, width)
             rest = splat_literal(fill or 0, memory, width)
             value = self.writer.call(
                 type_,
@@ -319,10 +322,6 @@ class Memory:
             return value
         zero = splat_literal(0, "i8", width)
         return self.writer.define(f"icmp ne {type_} {value}, {zero}")
-
-    def vector_mask(self, mask: str, width: int) -> str:
-        """A mask for each lane."""
-        return splat(self.writer, mask, "i1", width) if self.is_scalar_mask(mask) else mask
 
     # Stores.
 
@@ -387,14 +386,3 @@ class Memory:
         self.writer.line(text)
         self.writer.line(f"br label %{join}")
         self.writer.start_block(join)
-
-
-def splat(writer: FunctionWriter, value: str, scalar: str, width: int) -> str:
-    """A scalar in every lane."""
-    if width == 1:
-        return value
-    type_ = f"<{width} x {scalar}>"
-    first = writer.define(f"insertelement {type_} poison, {scalar} {value}, i64 0")
-    return writer.define(
-        f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer"
-    )

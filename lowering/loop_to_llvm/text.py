@@ -209,6 +209,17 @@ class FunctionWriter:
         return self.define(text)
 
 
+def splat(writer: FunctionWriter, value: str, scalar: str, width: int) -> str:
+    """A scalar in every lane."""
+    if width == 1:
+        return value
+    type_ = f"<{width} x {scalar}>"
+    first = writer.define(f"insertelement {type_} poison, {scalar} {value}, i64 0")
+    return writer.define(
+        f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer"
+    )
+
+
 def mangled(type_: str) -> str:
     """The suffix of an overloaded intrinsic: `<8 x float>` -> `v8f32`."""
     scalars = {"half": "f16", "float": "f32", "double": "f64", "ptr": "p0"}

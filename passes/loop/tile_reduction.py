@@ -414,8 +414,10 @@ def _absent(neutral: Attribute) -> Attribute:
 
     Of a select with +0 LLVM makes an expand, which on Zen 4 waits for its result's last value.
     """
-    number = cast("FloatAttr[Any]", neutral) if isinstance(neutral, FloatAttr) else None
-    return FloatAttr(-0.0, number.type) if number and number.value.data == 0 else neutral
+    if not isinstance(neutral, FloatAttr):
+        return neutral
+    number = cast("FloatAttr[Any]", neutral)
+    return FloatAttr(-0.0, number.type) if number.value.data == 0 else number
 
 
 def holds(loop: Operation, op: Operation) -> bool:

@@ -17,6 +17,8 @@ from ...dialects.loop import ReadOp
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel
+from .blocked import is_blocked
+from .contraction import choose_tile
 from .elementwise import lanes_of_elements, share, vector_factor
 from .reduction import lanes_of_reduction
 
@@ -40,7 +42,7 @@ def schedule_rows(
     schedule: Schedule, facts: Kernel, last: Compute, target: Target, numerics: str
 ) -> set[str]:
     """Schedule `last` and the computes that it alone needs; the symbols of those done."""
-    rows = find_rows(facts, last)
+    rows = find_rows(facts, last, target)
     if rows is None:
         return set()
     loops = [last.loop(axis) for axis in last.parallel]
@@ -104,24 +106,31 @@ def _loops_in_row(schedule: Schedule, compute: Compute, outer: Sequence[str]) ->
     return [loop for loop in inside if schedule.extent(loop) != 1]
 
 
-def find_rows(facts: Kernel, last: Compute) -> Rows | None:
+def find_rows(facts: Kernel, last: Compute, target: Target) -> Rows | None:
     """The chain that ends in a compute, if a reduction over rows is in it."""
     if last.reduce or any(axis.size == 0 for axis in last.axes):
         return None
     inside = [last]
     for compute in reversed(facts.computes[: facts.computes.index(last)]):
         readers = facts.readers(compute)
-        if facts.is_internal(compute) and readers and all(r in inside for r in readers):
+        is_own = facts.is_internal(compute) and all(reader in inside for reader in readers)
+        if readers and is_own and not _has_own_schedule(facts, compute, target):
             inside.insert(0, compute)
     others = inside[:-1]
     reductions = [compute for compute in others if compute.reduce]
-    if not reductions or any(compute.product() for compute in others):
+    if not reductions or is_blocked(last):
         return None
     axes = _row_axes(last, reductions, inside)
     # A row that a reduction would compute again for its neighbour is too short.
     while axes and any(_rows(last, axes) > _rows(r) for r in reductions):
         axes.pop()
     return Rows(last, others, axes) if axes else None
+
+
+def _has_own_schedule(facts: Kernel, compute: Compute, target: Target) -> bool:
+    """Whether a compute is a contraction or runs on blocks, whose classes know better."""
+    is_product = compute.product() is not None and compute.points > 64
+    return is_blocked(compute) or (is_product and choose_tile(facts, compute, target) is not None)
 
 
 def _rows(compute: Compute, axes: Sequence[int] | None = None) -> int:
