@@ -26,7 +26,7 @@ def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, num
     if any(axis.size == 0 for axis in compute.axes):
         return
     lane = compute.last_long_axis
-    if lane is not None and out_stride(compute, lane) == 1 and _along(compute, lane):
+    if lane is not None and out_stride(compute, lane) == 1 and reads_along(compute, lane):
         outer = [loop for position, loop in enumerate(loops) if position != lane]
         lanes_across(schedule, compute, outer, loops[lane], target)
         return
@@ -73,7 +73,7 @@ def _streams(compute: Compute) -> bool:
     )
 
 
-def _along(compute: Compute, axis: int) -> bool:
+def reads_along(compute: Compute, axis: int) -> bool:
     """Whether every read is contiguous along an axis or does not depend on it."""
     strides = [read_stride(compute, read, axis) for read in compute.reads]
     return all(s in (0, 1) for s in strides) and 1 in strides
@@ -91,7 +91,7 @@ def may_reorder(compute: Compute, numerics: str) -> bool:
 def lanes_of_reduction(schedule: Schedule, compute: Compute, target: Target, numerics: str) -> bool:
     """Vectorize the innermost reduced axis, where the order is free; whether no loop is left."""
     last = len(compute.axes) - 1
-    if not may_reorder(compute, numerics) or not _along(compute, last):
+    if not may_reorder(compute, numerics) or not reads_along(compute, last):
         return False
     loop, length = compute.loop(compute.axes[last]), compute.axes[last].size
     first = len(compute.parallel)

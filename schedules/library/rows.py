@@ -20,7 +20,7 @@ from .analysis import Compute, Kernel
 from .blocked import is_blocked
 from .contraction import choose_tile
 from .elementwise import lanes_of_elements, share, vector_factor
-from .reduction import lanes_of_reduction
+from .reduction import lanes_of_reduction, reads_along
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def schedule_rows(
     outer = [loops[position] for position in rows.axes]
     inner = [loop for position, loop in enumerate(loops) if position not in rows.axes]
     lane = last.last_long_axis
-    across = lane in rows.axes
+    across = lane in rows.axes and _lie_across(rows)
     if across:
         # Rows lie across memory: lanes run over neighbouring rows.
         part = outer.pop(rows.axes.index(lane))
@@ -74,6 +74,15 @@ def schedule_rows(
         _lanes_in_rows(schedule, chain, outer, target, numerics)
     share(schedule, outer, sum(compute.points for compute in [last, *rows.others]))
     return symbols
+
+
+def _lie_across(rows: Rows) -> bool:
+    """Whether neighbouring rows are neighbours in memory, for every reduction over them."""
+    reductions = [compute for compute in rows.others if compute.reduce]
+    return all(
+        compute.last_long_axis is not None and reads_along(compute, compute.last_long_axis)
+        for compute in reductions
+    )
 
 
 def _lanes_in_rows(

@@ -120,6 +120,22 @@ def test_statistics_that_several_rows_share_are_not_computed_again() -> None:
     assert native.emitted.scratch_bytes == 64  # 3 floats
 
 
+@pytest.mark.parametrize("shape", [(2, 19, 6, 7), (1, 3, 1, 1), (2, 8, 30, 30)])
+def test_a_mean_of_each_image_is_read_along_memory(shape: tuple[int, ...]) -> None:
+    n, c, h, w = shape
+    text = f"""
+    te.kernel @mean(%x: {type_of(shape)}) -> {type_of((n, c))} {{
+      %s = te.compute @s [n: {n}, c: {c}] sum [h: {h}, w: {w}] {{ %x[n, c, h, w] }}
+        : {type_of((n, c))}
+      %y = te.compute @y [n: {n}, c: {c}] {{ %s[n, c] / {h * w}.0 }} : {type_of((n, c))}
+      te.return %y
+    }}
+    """
+    x = np.random.default_rng(7).standard_normal(shape).astype(np.float32)
+    native = check(text, [x], "cpu")
+    assert h * w == 1 or "load float" not in native.emitted.llvm_text
+
+
 def transposition(shape: tuple[int, ...], order: tuple[int, ...], element: str) -> str:
     out = tuple(shape[axis] for axis in order)
     names = "abcd"[: len(shape)]
