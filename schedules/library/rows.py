@@ -78,11 +78,11 @@ def schedule_rows(
 
 def _lie_across(rows: Rows) -> bool:
     """Whether neighbouring rows are neighbours in memory, for every reduction over them."""
-    reductions = [compute for compute in rows.others if compute.reduce]
-    return all(
-        compute.last_long_axis is not None and reads_along(compute, compute.last_long_axis)
-        for compute in reductions
-    )
+    for compute in rows.others:
+        lane = compute.last_long_axis
+        if compute.reduce and (lane is None or not reads_along(compute, lane)):
+            return False
+    return True
 
 
 def _lanes_in_rows(
