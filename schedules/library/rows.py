@@ -49,8 +49,8 @@ def schedule_rows(
     outer = [loops[position] for position in rows.axes]
     inner = [loop for position, loop in enumerate(loops) if position not in rows.axes]
     lane = last.last_long_axis
-    across = lane in rows.axes and _lie_across(rows)
-    if across:
+    across = lane is not None and lane in rows.axes and _lie_across(rows)
+    if across and lane is not None:
         # Rows lie across memory: lanes run over neighbouring rows.
         part = outer.pop(rows.axes.index(lane))
         size = schedule.extent(part) or 1
