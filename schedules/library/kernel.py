@@ -12,6 +12,7 @@ from .blocked import is_blocked, schedule_blocked
 from .contraction import schedule_contraction
 from .elementwise import schedule_elementwise
 from .reduction import schedule_reduction
+from .relayout import is_relayout, schedule_relayout
 from .rows import schedule_rows
 from .winograd import find_tiled_convolution, schedule_tiled_convolution
 
@@ -37,6 +38,9 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
         if compute.symbol in done or not _is_canonical(schedule, compute):
             continue
         epilogue = epilogue_of(facts, compute)
+        if is_relayout(compute, target):
+            schedule_relayout(schedule, compute, target)
+            continue
         if is_blocked(compute) and schedule_blocked(schedule, facts, compute, epilogue, target):
             done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}
             continue
