@@ -1,4 +1,4 @@
-"""Networks on blocked channels against onnxruntime: every kind of window, extents that do not divide."""
+"""Networks on blocked channels against onnxruntime: all windows, extents that do not divide."""
 
 from collections.abc import Callable
 from importlib import import_module
