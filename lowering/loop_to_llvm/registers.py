@@ -21,6 +21,7 @@ from ...dialects.combiners import combine_op
 from ...dialects.loop import (
     ConstantOp,
     ContractOp,
+    IntrinsicOp,
     IotaOp,
     LoadOp,
     MaskOp,
@@ -33,7 +34,7 @@ from ...dialects.loop import (
 )
 from ...dialects.loop.elementwise import ElementwiseOp
 from ...targets import Target
-from . import arithmetic
+from . import arithmetic, intrinsics
 from .indices import LANE, Indices, Position, Terms, place, split_constant
 from .memory import Access, Memory, splat
 from .text import (
@@ -444,6 +445,7 @@ _PRODUCE: dict[type[Operation], Callable[[Registers, Any, Position], str]] = {
     PickOp: Registers.pick,
     LoadOp: Registers.load,
     ContractOp: Registers.contract,
+    IntrinsicOp: intrinsics.expand,
     ReduceOp: Registers.reduce,
 }
 

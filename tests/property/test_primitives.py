@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i32, i64
+from xdsl.dialects.builtin import ModuleOp, TensorType, f32, i8, i16, i32, i64
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import AffineMap
 
@@ -27,6 +27,7 @@ from nnc.core.errors import PassError, ScheduleError
 from nnc.core.irtypes import tensor_element, tensor_shape
 from nnc.dialects import loop, te
 from nnc.dialects.combiners import neutral_elements
+from nnc.dialects.intrinsics import INTRINSICS, ui8
 from nnc.dialects.te_build import KernelBuilder, Scalar, Tensor
 from nnc.dialects.te_build.functions import maximum, unary, where
 from nnc.lowering.te_to_loop.kernel import KernelConverter
@@ -97,7 +98,7 @@ class Nests:
                 for value in range(low, high):
                     self.ivs[op.variable] = value
                     self._block(op.body.block)
-            else:
+            elif not isinstance(op, loop.PrefetchOp):
                 assert isinstance(op, loop.StmtOp), op.name
                 self._stmt(op)
 
@@ -291,6 +292,20 @@ def gather(rows: int, width: int, count: int) -> te.KernelOp:
     return build("gather", args, body)
 
 
+def dot(m: int, n: int, k: int, terms: int) -> te.KernelOp:
+    """Bytes or shorts: the shape of an intrinsic, and of what it could be taken for."""
+
+    def body(b: KernelBuilder, x: Tensor, w: Tensor) -> list[Tensor]:
+        def row(i: Any, j: Any) -> Any:
+            return b.sum({"k": k}, lambda r: x[i, r].cast(i32) * w[r, j].cast(i32))
+
+        c = b.compute("c", {"i": m, "j": n}, row)
+        return [b.compute("y", {"i": m, "j": n}, lambda i, j: c[i, j] + 1)]
+
+    x, w = (ui8, i8) if terms == 4 else (i16, i16)
+    return build("dot", {"x": tensor(m, k, element=x), "w": tensor(k, n, element=w)}, body, ["w"])
+
+
 def recurrence(steps: int, width: int, reverse: bool) -> te.KernelOp:
     def body(b: KernelBuilder, x: Tensor, w: Tensor, h0: Tensor) -> list[Tensor]:
         def step(t: Callable[[], Scalar], states: Sequence[Tensor]) -> list[Tensor]:
@@ -322,6 +337,7 @@ KERNELS: dict[str, st.SearchStrategy[te.KernelOp]] = {
     "argmax": st.builds(argmax, SOME, EXTENTS),
     "reshape": st.builds(reshape, SOME, SOME),
     "gather": st.builds(gather, SOME, SOME, EXTENTS),
+    "dot": st.builds(dot, SOME, EXTENTS, st.sampled_from([2, 4, 5]), st.sampled_from([2, 4])),
     "recurrence": st.builds(recurrence, st.integers(0, 4), st.integers(1, 4), st.booleans()),
 }
 
@@ -331,7 +347,12 @@ def random_inputs(kernel: te.KernelOp) -> list[Array]:
     arrays: list[Array] = []
     for type_ in kernel.function_type.inputs:
         shape = tensor_shape(type_)
-        if tensor_element(type_) == i32:
+        element = tensor_element(type_)
+        if element in (i8, i16):
+            dtype = numpy_dtype(element)
+            info = np.iinfo(dtype)
+            arrays.append(generator.integers(info.min, info.max, shape, dtype, endpoint=True))
+        elif element == i32:
             rows = tensor_shape(kernel.function_type.inputs.data[0])[0]
             arrays.append(generator.integers(0, rows, shape).astype(np.int32))
         else:
@@ -370,8 +391,9 @@ class Steps:
         return found
 
     def split(self) -> None:
-        tail = self.pick([None, "mask", "peel", "shift", "balanced"])
-        self.s.split(self.pick(self.s.loops()), self.pick([1, 2, 3, 4]), tail)
+        tail = self.pick([None, "mask", "peel", "shift", "pad", "balanced"])
+        holes = [f"${label}" for label in self.s.answers]
+        self.s.split(self.pick(self.s.loops()), self.pick([1, 2, 3, 4, *holes]), tail)
 
     def fuse(self) -> None:
         around = self.s.loops(self.compute())
@@ -402,6 +424,27 @@ class Steps:
 
     def compute_inline(self) -> None:
         self.s.compute_inline(self.compute())
+
+    def compute_root(self) -> None:
+        self.s.compute_root(self.compute())
+
+    def rfactor(self) -> None:
+        compute = self.compute()
+        self.s.rfactor(compute, self.pick(self.s.loops(compute)))
+
+    def decompose_reduction(self) -> None:
+        compute = self.compute()
+        self.s.decompose_reduction(compute, self.pick(self.s.loops(compute)))
+
+    def tensorize(self) -> None:
+        self.s.tensorize(self.pick(self.s.loops()), self.pick(list(INTRINSICS)))
+
+    def prefetch(self) -> None:
+        names = [name.data for name in self.s.kernel.arg_names]
+        self.s.prefetch(self.pick(names), self.pick(self.s.loops()), self.pick([1, 2, 5]))
+
+    def choose(self) -> None:
+        self.s.choose(f"t{len(self.s.answers)}", [1, 2, 3], self.pick([1, 2, 3]))
 
     def cache_read(self) -> None:
         reader = self.compute()
