@@ -244,7 +244,8 @@ class TileFormer:
                 for g in self.reductions.masks(statement).guards
                 if not self.space.axis_numbers([g])
             ]
-            if scalar:
+            kept = any(buffer_type(o).space.data == "register" for o in statement.op.outs)
+            if scalar and not kept:  # registers that a branch has written end with it
                 self.conditional(statement, scalar)
             else:
                 self.assign(statement)
