@@ -8,7 +8,8 @@ The tail, the points that do not fill a tile (here 144 places for 100 points):
 
 - mask: the statement's own domain cuts them (j < 100). Where no domain does, because the loop is
   itself a part of a loop, the inner loop's bound is min(48, 100 - 48 * jo) instead.
-- peel: whole tiles only, and a second nest with suffix `.t` for the rest.
+- peel: whole tiles only, and a second nest with suffix `.t` for the rest (`.t2` where another tail
+  has that name).
 - shift: the last tile starts at 52 and overlaps the one before.
 - pad: as mask, and the buffer that is written gets room for whole tiles (112 places), so that
   stores, and loads of it, need no mask. Reads of other buffers do, where those are not padded.
@@ -26,8 +27,8 @@ from ...core.errors import ScheduleError
 from ...dialects.loop import BufferType, ForOp, KernelOp, StmtOp, buffer_type
 from ...dialects.loop.build import variable_hint
 from .localize import places_of
-from .lookup import find_alloc, find_loop, stmts_in
-from .rewrite import normalize, rename_loops, replace_buffer, substitute_variable
+from .lookup import find_alloc, find_loop, loops_of, stmts_in
+from .rewrite import kernel_of, normalize, rename_loops, replace_buffer, substitute_variable
 from .space import FREE, PARALLEL, REDUCE, iv_ranges, loops_around, role
 
 TAIL_SUFFIX = ".t"
@@ -91,7 +92,7 @@ def _peel(loop: ForOp, low: int, high: int, factor: int) -> None:
     whole = size // factor
     if size % factor and whole:
         rest = _clone_after(loop)
-        rename_loops(rest, TAIL_SUFFIX)
+        rename_loops(rest, _tail_suffix(rest))
         _replace_variable(rest, low + whole * factor, size % factor)
     if whole == 0:
         _mask(loop, low, high, factor)
@@ -185,7 +186,7 @@ def _balanced(loop: ForOp, low: int, high: int, factor: int) -> None:
         boundary = low + larger * (small + 1)
         rest = _clone_after(loop)
         made = _nest(rest, tiles - larger, small, dim(0) * small + dim(1) + boundary, None)
-        rename_loops(made, TAIL_SUFFIX)
+        rename_loops(made, _tail_suffix(made))
         _nest(loop, larger, small + 1, dim(0) * (small + 1) + dim(1) + low, None)
     else:
         _nest(loop, tiles, small, dim(0) * small + dim(1) + low, None)
@@ -275,6 +276,18 @@ def _nest(loop: ForOp, tiles: int, factor: int, value: AffineExpr, limit: int | 
     loop.erase()
     normalize(outer)
     return outer
+
+
+def _tail_suffix(nest: ForOp) -> str:
+    """`.t`, or with a number where another tail in the same nest has a loop of that name."""
+    others = [loop for loop in loops_of(kernel_of(nest)) if not nest.is_ancestor(loop)]
+    taken = {loop.loop_name.data for loop in others}
+    inside = [loop.loop_name.data for loop in nest.walk() if isinstance(loop, ForOp)]
+    suffix, number = TAIL_SUFFIX, 1
+    while any(f"{name}{suffix}" in taken for name in inside):
+        number += 1
+        suffix = f"{TAIL_SUFFIX}{number}"
+    return suffix
 
 
 def _clone_after(loop: ForOp) -> ForOp:
