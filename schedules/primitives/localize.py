@@ -80,7 +80,9 @@ def widen(buffer: SSAValue, writer: StmtOp, places: Sequence[Place], before: Ope
     alloc = buffer.owner
     assert isinstance(alloc, AllocOp)
     extents = [writer.axes.data[place.axis].size for place in places]
-    new = AllocOp(BufferType.get(extents, buffer_type(buffer).element_type))
+    old = buffer_type(buffer)
+    layout = old.layout.data if isinstance(old.layout, AffineMapAttr) else None
+    new = AllocOp(BufferType.get(extents, old.element_type, "global", layout))
     new.location = alloc.location
     new.res.name_hint = buffer.name_hint
     assert before.parent is not None
