@@ -13,7 +13,7 @@ from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
-from ..core.errors import NncError
+from ..core.errors import NncError, ScheduleError
 from ..core.locations import describe
 from ..dialects import sched, te
 from ..dialects.loop import KernelOp, StmtOp
@@ -23,6 +23,7 @@ from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
 from ..lowering.program import KernelCode
 from ..schedules.apply_schedules import apply_schedule
 from ..schedules.library import schedule_kernel
+from ..schedules.primitives.lookup import suggestion
 from .keys import KernelKeys
 from .options import Options
 from .pipelines import TO_NEST, TO_TILES, run_passes
@@ -137,12 +138,23 @@ class KernelCompiler:
         self.kernels.symbols[name] = self._symbols[key]
 
     def add_all(self, module: ModuleOp) -> None:
-        """Compile every kernel of a module, each with its schedule if it has one."""
+        """Compile every kernel of a module, each with its schedule if it has one.
+
+        Raises: ScheduleError: a schedule for a kernel that is not there.
+        """
         schedules = {
             op.kernel.root_reference.data: op
             for op in module.ops
             if isinstance(op, sched.ScheduleOp)
         }
+        names = [op.sym_name.data for op in module.ops if isinstance(op, te.KernelOp | KernelOp)]
+        for name, schedule in schedules.items():
+            if name not in names:
+                raise ScheduleError(
+                    f"a schedule for @{name}, which is no kernel of the model",
+                    where=describe(schedule),
+                    hint=suggestion(name, names),
+                )
         for op in module.ops:
             if isinstance(op, te.KernelOp | KernelOp):
                 self.add(op, schedules.get(op.sym_name.data))

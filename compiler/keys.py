@@ -26,6 +26,8 @@ class KernelKeys:
         numbers: dict[SSAValue, int] = {}
         skip = _NAMES_OF_KERNEL if schedule is None else frozenset({"sym_name"})
         self._write(kernel, numbers, parts, skip)
+        if schedule is not None and schedule.answers is not None:
+            parts.append(self._text(schedule.answers))
         for primitive in schedule.body.ops if schedule is not None else ():
             self._write(primitive, numbers, parts, frozenset())
         return sha256("\n".join(parts).encode()).hexdigest()

@@ -125,6 +125,10 @@ def _verify_combine_region(
     init = op.properties.get("init")
     if init is None or len(cast("ArrayAttr[Attribute]", init)) != len(element_types):
         raise VerifyException("a combine region needs one init value for each result")
+    types = [getattr(value, "type", None) for value in cast("ArrayAttr[Attribute]", init)]
+    if types != list(element_types):
+        listed = ", ".join(str(type_) for type_ in element_types)
+        raise VerifyException(f"the init values have the results' element types: {listed}")
     if list(region.block.arg_types) != [*element_types, *element_types]:
         raise VerifyException("the combine region takes the accumulators, then the values")
     last = region.block.last_op

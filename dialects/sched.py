@@ -22,16 +22,18 @@ ones at the end may be left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, cast
 
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     ArrayAttr,
+    DictionaryAttr,
     IntegerAttr,
     StringAttr,
     SymbolRefAttr,
 )
-from xdsl.ir import Block, Dialect, Operation, Region
+from xdsl.ir import Attribute, Block, Dialect, Operation, Region
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     IRDLOperation,
@@ -46,39 +48,97 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..core.irtypes import int_attr, ints, strings
 
-TAILS = ("mask", "peel", "shift", "balanced")
+TAILS = ("mask", "peel", "shift", "pad", "balanced")
 """What a split does with the points that do not fill a tile.
 
 mask: the statement's own domain cuts them (masked lanes, dropped rows). peel: a second nest holds
 them. shift: the last tile is moved back and overlaps (only where recomputing is harmless).
+pad: as mask, and the buffer that is written has room for whole tiles, so that stores need no mask.
 balanced: tiles of two sizes that differ by one.
 """
 
 
+Number = int | str
+"""A number, or `$name` for the answer to a `choose`."""
+
+
 @irdl_op_definition
 class ScheduleOp(IRDLOperation):
-    """The schedule of the kernel of the same name, primitives in order."""
+    """The schedule of the kernel of the same name, primitives in order.
+
+    `answers` says which candidate each `choose` takes; one without an answer takes its default.
+    """
 
     name = "sched.schedule"
     kernel = prop_def(SymbolRefAttr)
+    answers = opt_prop_def(DictionaryAttr)
     body = region_def("single_block")
     traits = traits_def(NoTerminator())
 
-    def __init__(self, kernel: str, primitives: Sequence[Operation] = ()):
+    def __init__(
+        self,
+        kernel: str,
+        primitives: Sequence[Operation] = (),
+        answers: Mapping[str, Attribute] | None = None,
+    ):
         super().__init__(
-            properties={"kernel": SymbolRefAttr(kernel)}, regions=[Region(Block(primitives))]
+            properties={
+                "kernel": SymbolRefAttr(kernel),
+                "answers": DictionaryAttr(dict(answers)) if answers else None,
+            },
+            regions=[Region(Block(primitives))],
         )
 
     def verify_(self) -> None:
+        chosen: set[str] = set()
         for op in self.body.ops:
             if not isinstance(op, PrimitiveOp):
                 raise VerifyException(f"a schedule holds primitives only, got {op.name}")
+            for name in holes(op):
+                if name not in chosen:
+                    raise VerifyException(f"'${name}' is used before a choose of that name")
+            if isinstance(op, ChooseOp):
+                if op.label.data in chosen:
+                    raise VerifyException(f"'{op.label.data}' is chosen twice")
+                chosen.add(op.label.data)
 
 
 class PrimitiveOp(IRDLOperation):
-    """A step of a schedule: all of its arguments are properties, names of loops among them."""
+    """A step of a schedule: all of its arguments are properties, names of loops among them.
 
+    A property may be `$name`, the answer to the `choose` of that name.
+    """
+
+    NUMBERS: ClassVar[tuple[str, ...]] = ()
+    """Properties that are numbers once choices have been filled in."""
     traits = traits_def(HasParent(ScheduleOp))
+
+
+def is_hole(attribute: Attribute) -> bool:
+    """Whether a property stands for the answer to a `choose`."""
+    return isinstance(attribute, StringAttr) and attribute.data.startswith("$")
+
+
+def holes(op: Operation) -> list[str]:
+    """The choices that a primitive's properties name."""
+    found: list[str] = []
+    for value in op.properties.values():
+        items = cast("ArrayAttr[Attribute]", value) if isinstance(value, ArrayAttr) else [value]
+        found += [item.data[1:] for item in items if isinstance(item, StringAttr) and is_hole(item)]
+    return found
+
+
+def _number(value: Number) -> Attribute:
+    return StringAttr(value) if isinstance(value, str) else int_attr(value)
+
+
+def _require_positive(value: Attribute, what: str) -> None:
+    if isinstance(value, IntegerAttr):
+        number = cast("IntegerAttr[Any]", value).value.data
+        if number <= 0:
+            raise VerifyException(f"{what} is positive, got {number}")
+    elif not is_hole(value):
+        raise VerifyException(f"{what} is a number or a choice, got {value}")
 
 
 @irdl_op_definition
@@ -86,23 +146,23 @@ class SplitOp(PrimitiveOp):
     """`split c.j, 48, mask`: for j in n -> for j.o in ceil(n/48): for j.i in 48."""
 
     name = "sched.split"
+    NUMBERS: ClassVar = ("factor",)
     loop = prop_def(StringAttr)
-    factor = prop_def(IntegerAttr)
+    factor = prop_def(IntegerAttr | StringAttr)
     tail = opt_prop_def(StringAttr)
 
-    def __init__(self, loop: str, factor: int, tail: str | None = None):
+    def __init__(self, loop: str, factor: Number, tail: str | None = None):
         super().__init__(
             properties={
                 "loop": StringAttr(loop),
-                "factor": int_attr(factor),
+                "factor": _number(factor),
                 "tail": StringAttr(tail) if tail else None,
             }
         )
 
     def verify_(self) -> None:
-        if self.factor.value.data <= 0:
-            raise VerifyException(f"a split factor is positive, got {self.factor.value.data}")
-        if self.tail is not None and self.tail.data not in TAILS:
+        _require_positive(self.factor, "a split factor")
+        if self.tail is not None and self.tail.data not in TAILS and not is_hole(self.tail):
             raise VerifyException(f"unknown tail '{self.tail.data}', expected one of {TAILS}")
 
 
@@ -134,20 +194,25 @@ class TileOp(PrimitiveOp):
     """`tile y.i, y.j, 8, 48`: split both and reorder to i.o, j.o, i.i, j.i."""
 
     name = "sched.tile"
+    NUMBERS: ClassVar = ("first_factor", "second_factor")
     first = prop_def(StringAttr)
     second = prop_def(StringAttr)
-    first_factor = prop_def(IntegerAttr)
-    second_factor = prop_def(IntegerAttr)
+    first_factor = prop_def(IntegerAttr | StringAttr)
+    second_factor = prop_def(IntegerAttr | StringAttr)
 
-    def __init__(self, first: str, second: str, first_factor: int, second_factor: int):
+    def __init__(self, first: str, second: str, first_factor: Number, second_factor: Number):
         super().__init__(
             properties={
                 "first": StringAttr(first),
                 "second": StringAttr(second),
-                "first_factor": int_attr(first_factor),
-                "second_factor": int_attr(second_factor),
+                "first_factor": _number(first_factor),
+                "second_factor": _number(second_factor),
             }
         )
+
+    def verify_(self) -> None:
+        for factor in (self.first_factor, self.second_factor):
+            _require_positive(factor, "a tile factor")
 
 
 @irdl_op_definition
@@ -196,42 +261,64 @@ class UnrollOp(_MarkOp):
     name = "sched.unroll"
 
 
+class _ComputeOp(PrimitiveOp):
+    """Concerns one compute."""
+
+    compute = prop_def(StringAttr)
+
+    def __init__(self, compute: str):
+        super().__init__(properties={"compute": StringAttr(compute)})
+
+
+class _AtOp(PrimitiveOp):
+    """Concerns one compute and a loop."""
+
+    compute = prop_def(StringAttr)
+    loop = prop_def(StringAttr)
+
+    def __init__(self, compute: str, loop: str):
+        super().__init__(properties={"compute": StringAttr(compute), "loop": StringAttr(loop)})
+
+
+class _SpaceOp(PrimitiveOp):
+    """Concerns one compute and a memory space."""
+
+    compute = prop_def(StringAttr)
+    space = prop_def(StringAttr)
+
+    def __init__(self, compute: str, space: str):
+        super().__init__(properties={"compute": StringAttr(compute), "space": StringAttr(space)})
+
+
 @irdl_op_definition
-class ComputeAtOp(PrimitiveOp):
+class ComputeAtOp(_AtOp):
     """`compute_at c, y.i.o`: compute of c what one iteration of that loop reads, there.
 
     The region is the rectangular hull of the reads, clipped to c's domain; the buffer shrinks.
     """
 
     name = "sched.compute_at"
-    compute = prop_def(StringAttr)
-    loop = prop_def(StringAttr)
-
-    def __init__(self, compute: str, loop: str):
-        super().__init__(properties={"compute": StringAttr(compute), "loop": StringAttr(loop)})
 
 
 @irdl_op_definition
-class ReverseComputeAtOp(PrimitiveOp):
+class ReverseComputeAtOp(_AtOp):
     """`reverse_compute_at y, c.i.o`: compute y there, as far as one iteration makes it ready."""
 
     name = "sched.reverse_compute_at"
-    compute = prop_def(StringAttr)
-    loop = prop_def(StringAttr)
-
-    def __init__(self, compute: str, loop: str):
-        super().__init__(properties={"compute": StringAttr(compute), "loop": StringAttr(loop)})
 
 
 @irdl_op_definition
-class ComputeInlineOp(PrimitiveOp):
+class ComputeRootOp(_ComputeOp):
+    """`compute_root c`: c has its canonical nest at the top of the kernel again."""
+
+    name = "sched.compute_root"
+
+
+@irdl_op_definition
+class ComputeInlineOp(_ComputeOp):
     """`compute_inline s`: put the body of s in the place of every read of it; s must not reduce."""
 
     name = "sched.compute_inline"
-    compute = prop_def(StringAttr)
-
-    def __init__(self, compute: str):
-        super().__init__(properties={"compute": StringAttr(compute)})
 
 
 @irdl_op_definition
@@ -254,27 +341,17 @@ class CacheReadOp(PrimitiveOp):
 
 
 @irdl_op_definition
-class CacheWriteOp(PrimitiveOp):
+class CacheWriteOp(_SpaceOp):
     """`cache_write c, register`: c is computed in a buffer `c.cache` of that space, then copied."""
 
     name = "sched.cache_write"
-    compute = prop_def(StringAttr)
-    space = prop_def(StringAttr)
-
-    def __init__(self, compute: str, space: str):
-        super().__init__(properties={"compute": StringAttr(compute), "space": StringAttr(space)})
 
 
 @irdl_op_definition
-class SetScopeOp(PrimitiveOp):
+class SetScopeOp(_SpaceOp):
     """`set_scope c, register`: where the buffer of an intermediate compute lives."""
 
     name = "sched.set_scope"
-    compute = prop_def(StringAttr)
-    space = prop_def(StringAttr)
-
-    def __init__(self, compute: str, space: str):
-        super().__init__(properties={"compute": StringAttr(compute), "space": StringAttr(space)})
 
 
 @irdl_op_definition
@@ -286,12 +363,95 @@ class PackOp(PrimitiveOp):
 
     name = "sched.pack"
     operand = prop_def(StringAttr)
-    layout = prop_def(AffineMapAttr)
+    layout = prop_def(AffineMapAttr | StringAttr)
 
-    def __init__(self, operand: str, layout: AffineMap):
+    def __init__(self, operand: str, layout: AffineMap | str):
+        held = StringAttr(layout) if isinstance(layout, str) else AffineMapAttr(layout)
+        super().__init__(properties={"operand": StringAttr(operand), "layout": held})
+
+    def verify_(self) -> None:
+        if isinstance(self.layout, StringAttr) and not is_hole(self.layout):
+            raise VerifyException(f"a layout is a map or a choice, got '{self.layout.data}'")
+
+
+@irdl_op_definition
+class RfactorOp(_AtOp):
+    """`rfactor c, c.k.o`: `c.rf` reduces for each iteration of that loop, c over the loop."""
+
+    name = "sched.rfactor"
+
+
+@irdl_op_definition
+class DecomposeReductionOp(_AtOp):
+    """`decompose_reduction c, c.k`: `c.init` writes the start values just before that loop."""
+
+    name = "sched.decompose_reduction"
+
+
+@irdl_op_definition
+class TensorizeOp(PrimitiveOp):
+    """`tensorize c.j.i, dot4_u8s8`: the nest from that loop on is one machine instruction.
+
+    Intrinsics are listed in dialects/intrinsics.py, each as a te compute.
+    """
+
+    name = "sched.tensorize"
+    loop = prop_def(StringAttr)
+    intrinsic = prop_def(StringAttr)
+
+    def __init__(self, loop: str, intrinsic: str):
+        super().__init__(properties={"loop": StringAttr(loop), "intrinsic": StringAttr(intrinsic)})
+
+
+@irdl_op_definition
+class PrefetchOp(PrimitiveOp):
+    """`prefetch w, c.k, 8`: each iteration of c.k asks for what the eighth after it reads of w."""
+
+    name = "sched.prefetch"
+    NUMBERS: ClassVar = ("distance",)
+    buffer = prop_def(StringAttr)
+    loop = prop_def(StringAttr)
+    distance = prop_def(IntegerAttr | StringAttr)
+
+    def __init__(self, buffer: str, loop: str, distance: Number):
         super().__init__(
-            properties={"operand": StringAttr(operand), "layout": AffineMapAttr(layout)}
+            properties={
+                "buffer": StringAttr(buffer),
+                "loop": StringAttr(loop),
+                "distance": _number(distance),
+            }
         )
+
+    def verify_(self) -> None:
+        _require_positive(self.distance, "a prefetch distance")
+
+
+@irdl_op_definition
+class ChooseOp(PrimitiveOp):
+    """`choose tile, [4, 8, 16], 8`: `$tile` in later primitives is one of these, at first 8.
+
+    The only hole that a search may fill. Candidates are numbers, words or layouts.
+    """
+
+    name = "sched.choose"
+    label = prop_def(StringAttr)
+    candidates = prop_def(ArrayAttr[IntegerAttr | StringAttr | AffineMapAttr])
+    default = prop_def(IntegerAttr | StringAttr | AffineMapAttr)
+
+    def __init__(self, label: str, candidates: Sequence[Attribute], default: Attribute):
+        super().__init__(
+            properties={
+                "label": StringAttr(label),
+                "candidates": ArrayAttr(candidates),
+                "default": default,
+            }
+        )
+
+    def verify_(self) -> None:
+        if self.default not in self.candidates.data:
+            raise VerifyException(f"the default of '{self.label.data}' is not among its candidates")
+        if len(set(self.candidates.data)) != len(self.candidates):
+            raise VerifyException(f"the candidates of '{self.label.data}' are not distinct")
 
 
 Sched = Dialect(
@@ -308,11 +468,17 @@ Sched = Dialect(
         UnrollOp,
         ComputeAtOp,
         ReverseComputeAtOp,
+        ComputeRootOp,
         ComputeInlineOp,
         CacheReadOp,
         CacheWriteOp,
         SetScopeOp,
         PackOp,
+        RfactorOp,
+        DecomposeReductionOp,
+        TensorizeOp,
+        PrefetchOp,
+        ChooseOp,
     ],
     [],
 )

@@ -85,6 +85,8 @@ def _run_op(op: Operation, state: State) -> None:
         _run_for(op, state)
     elif isinstance(op, loop.StmtOp):
         run_chain(Chain([], op), state.memory, state.values)
+    elif isinstance(op, loop.PrefetchOp):
+        return  # a hint
     elif isinstance(op, loop.IfOp):
         _run_if(op, state)
     elif (tile_op := TILE_OPS.get(op.name)) is not None:

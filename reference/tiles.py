@@ -10,12 +10,15 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineConstraintKind, AffineSet
 
 from ..core.dtypes import numpy_dtype
+from ..core.irtypes import tensor_shape
 from ..dialects import loop
+from ..dialects.intrinsics import INTRINSICS
 from ..dialects.loop import TileType, tile_type
 from ..dialects.loop.elementwise import ElementwiseOp
 from .body import affine
 from .memory import Memory
 from .scalar import NAMED_COMBINERS, SCALAR_OPS, Array, attribute_value, dense_value
+from .te import run_kernel
 
 Memories = dict[SSAValue, Memory]
 Values = dict[SSAValue, Array]
@@ -171,6 +174,29 @@ def _is_table(value: SSAValue) -> bool:
     return isinstance(owner, loop.TableOp)
 
 
+def _intrinsic(op: Operation, memory: Memories, values: Values) -> None:
+    """The te compute that describes it, once for each position on the other axes."""
+    assert isinstance(op, loop.IntrinsicOp)
+    lanes, terms = (label.data for label in op.labels)
+    type_ = tile_type(op.acc)
+    outer = [label for label in type_.labels if label != lanes]
+    kernel = INTRINSICS[op.intrinsic.data].kernel(values[op.acc].shape[-1])
+    acc = np.array(aligned(op.acc, values, [*outer, lanes]))
+    operands: list[Array] = []
+    for value, labels, tensor in zip(
+        op.args, ([terms], [lanes, terms]), kernel.function_type.inputs, strict=True
+    ):
+        array = aligned(value, values, [*outer, *labels])
+        shape = acc.shape[: len(outer)] + tensor_shape(tensor)
+        operands.append(np.broadcast_to(array, shape))
+    add = NAMED_COMBINERS["sum"]
+    with np.errstate(all="ignore"):
+        for point in np.ndindex(*acc.shape[: len(outer)]):
+            (result,) = run_kernel(kernel, [operand[point] for operand in operands])
+            acc[point] = add(acc[point], result)
+    values[op.res] = acc
+
+
 def _reduce(op: Operation, memory: Memories, values: Values) -> None:
     assert isinstance(op, loop.ReduceOp)
     acc = values[op.acc]
@@ -207,6 +233,7 @@ TILE_OPS: dict[str, TileMeaning] = {
     "loop.iota": _iota,
     "loop.mask": _mask,
     "loop.contract": _contract,
+    "loop.intrinsic": _intrinsic,
     "loop.reduce": _reduce,
     "loop.pick": _pick,
     **{cls.name: _elementwise for cls in loop.ELEMENTWISE.values()},

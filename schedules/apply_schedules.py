@@ -27,6 +27,7 @@ from xdsl.passes import ModulePass
 from ..core.errors import ScheduleError
 from ..core.locations import describe
 from ..dialects import loop, sched
+from .primitives.choose import filled
 from .primitives.lookup import suggestion
 from .primitives.set_scope import check_scopes
 from .primitives.table import apply_primitive
@@ -64,13 +65,13 @@ def find_kernel(schedule: sched.ScheduleOp, kernels: dict[str, loop.KernelOp]) -
 
 
 def apply_schedule(kernel: loop.KernelOp, schedule: sched.ScheduleOp) -> None:
-    """Run the primitives in order.
+    """Run the primitives in order, choices being what the schedule's answers say.
 
     Raises: ScheduleError: one is refused; `where` is its place in the schedule.
     """
-    for primitive in schedule.body.block.ops:
+    for primitive, filled_in in filled(schedule):
         try:
-            apply_primitive(kernel, primitive)
+            apply_primitive(kernel, filled_in)
         except ScheduleError as error:
             where = error.where or describe(primitive)
             raise ScheduleError(error.message, where=where, hint=error.hint) from None

@@ -12,33 +12,47 @@ parsed, searched and replayed by apply-schedules.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation
 from xdsl.ir.affine import AffineMap
 
+from ..core.errors import ScheduleError
+from ..core.irtypes import as_attribute
 from ..dialects import sched
 from ..dialects.loop import ForOp, KernelOp, StmtOp
+from .primitives.choose import Answers, answer, fill
 from .primitives.lookup import find_loop, find_stmts, loops_of, stmts_in
 from .primitives.set_scope import check_scopes
 from .primitives.space import loops_around, role
 from .primitives.table import apply_primitive
+
+Candidate = int | str | Attribute
+"""What a choice may be: a number, a word, a layout."""
 
 
 class Schedule:
     """Edits a `loop.kernel` in place and logs what it did.
 
     A refused primitive raises ScheduleError, is not logged, and leaves the kernel as it was.
+
+    Args:
+        kernel: in nest form.
+        answers: to the choices that will be made, by name; others take their default.
     """
 
-    def __init__(self, kernel: KernelOp):
+    def __init__(self, kernel: KernelOp, answers: Mapping[str, Candidate] | None = None):
         self.kernel = kernel
+        self.given: Answers = {n: as_attribute(value) for n, value in (answers or {}).items()}
+        self.answers: Answers = {}
         self._log: list[Operation] = []
 
     def to_ir(self) -> sched.ScheduleOp:
-        """The primitives run so far, as an op."""
-        return sched.ScheduleOp(self.kernel.sym_name.data, [op.clone() for op in self._log])
+        """The primitives run so far, as an op, with the answers that were given."""
+        answers = {name: value for name, value in self.given.items() if name in self.answers}
+        log = [op.clone() for op in self._log]
+        return sched.ScheduleOp(self.kernel.sym_name.data, log, answers)
 
     def check(self) -> None:
         """Raises: ScheduleError: a thread's own buffer is used by several phases."""
@@ -46,11 +60,30 @@ class Schedule:
 
     def run(self, op: Operation) -> Any:
         """Run one op of the sched dialect and log it; returns what the primitive returns."""
-        result = apply_primitive(self.kernel, op)
+        if isinstance(op, sched.ChooseOp):
+            op.verify_()
+            self.answers[op.label.data] = answer(op, self.given)
+        result = apply_primitive(self.kernel, fill(op, self.answers))
         self._log.append(op)
         return result
 
-    def split(self, loop: str, factor: int, tail: str | None = None) -> tuple[str, str]:
+    def choose(
+        self,
+        label: str,
+        candidates: Sequence[Candidate],
+        default: Candidate | None = None,
+    ) -> str:
+        """Leave a hole: the result, `$label`, may stand for a number or word in what follows.
+
+        `answers[label]` is the candidate that it is now; without `default` that is the first.
+        """
+        options = [as_attribute(candidate) for candidate in candidates]
+        if not options or label in self.answers:
+            raise ScheduleError(f"choose: '{label}' has no candidates, or is chosen already")
+        first = options[0] if default is None else as_attribute(default)
+        return self.run(sched.ChooseOp(label, options, first))
+
+    def split(self, loop: str, factor: sched.Number, tail: str | None = None) -> tuple[str, str]:
         """Split a loop; the names of the outer and the inner one."""
         return self.run(sched.SplitOp(loop, factor, tail))
 
@@ -66,7 +99,7 @@ class Schedule:
         self.run(sched.ReorderOp(loops))
 
     def tile(
-        self, first: str, second: str, first_factor: int, second_factor: int
+        self, first: str, second: str, first_factor: sched.Number, second_factor: sched.Number
     ) -> tuple[str, str, str, str]:
         """Split two loops and reorder; the names of the four."""
         return self.run(sched.TileOp(first, second, first_factor, second_factor))
@@ -95,6 +128,10 @@ class Schedule:
         """Compute a consumer inside its producer's loop."""
         self.run(sched.ReverseComputeAtOp(compute, loop))
 
+    def compute_root(self, compute: str) -> None:
+        """Give a compute its canonical nest at the top of the kernel again."""
+        self.run(sched.ComputeRootOp(compute))
+
     def compute_inline(self, compute: str) -> None:
         """Put the body of a compute in the place of its reads."""
         self.run(sched.ComputeInlineOp(compute))
@@ -111,9 +148,25 @@ class Schedule:
         """Say where the buffer of an intermediate compute lives."""
         self.run(sched.SetScopeOp(compute, space))
 
-    def pack(self, operand: str, layout: AffineMap) -> None:
+    def pack(self, operand: str, layout: AffineMap | str) -> None:
         """Give a const argument another layout."""
         self.run(sched.PackOp(operand, layout))
+
+    def rfactor(self, compute: str, loop: str) -> str:
+        """Reduce for each iteration of a reduce loop first; the symbol of the partial results."""
+        return self.run(sched.RfactorOp(compute, loop))
+
+    def decompose_reduction(self, compute: str, loop: str) -> str:
+        """Write start values just before a loop; the symbol of the compute that does."""
+        return self.run(sched.DecomposeReductionOp(compute, loop))
+
+    def tensorize(self, loop: str, intrinsic: str) -> None:
+        """Make the nest from a loop on one machine instruction."""
+        self.run(sched.TensorizeOp(loop, intrinsic))
+
+    def prefetch(self, buffer: str, loop: str, distance: sched.Number) -> None:
+        """Ask for what a later iteration of a loop reads of an argument."""
+        self.run(sched.PrefetchOp(buffer, loop, distance))
 
     def computes(self) -> list[str]:
         """The symbols of the computes, in order; each once."""
@@ -148,7 +201,7 @@ def replay(kernel: KernelOp, schedule: sched.ScheduleOp) -> Schedule:
 
     Raises: ScheduleError: one is refused.
     """
-    made = Schedule(kernel)
+    made = Schedule(kernel, schedule.answers.data if schedule.answers else {})
     for op in schedule.body.block.ops:
         made.run(op.clone())
     return made

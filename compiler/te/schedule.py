@@ -9,6 +9,7 @@ from xdsl.ir import Operation
 from xdsl.ir.affine import AffineMap
 
 from ...core.errors import ExpressionError
+from ...dialects.sched import Number
 from ...frontends.te.compute import ReduceAxis
 from ...frontends.te.kernel import Kernel, create_kernel
 from ...frontends.te.origin import here, located
@@ -88,7 +89,7 @@ class Stage:
     def split(
         self,
         loop: Loop,
-        factor: int | None = None,
+        factor: Number | None = None,
         *,
         nparts: int | None = None,
         tail: str | None = None,
@@ -105,7 +106,7 @@ class Stage:
         return self.schedule.split(name, factor, tail)
 
     def tile(
-        self, first: Loop, second: Loop, first_factor: int, second_factor: int
+        self, first: Loop, second: Loop, first_factor: Number, second_factor: Number
     ) -> tuple[str, str, str, str]:
         """Split two loops and reorder: the names of both outer ones, then of both inner ones."""
         names = self.loop(first), self.loop(second)
@@ -144,6 +145,10 @@ class Stage:
         """Compute what one iteration of the producer's loop makes ready, there."""
         self.schedule.reverse_compute_at(self.symbol, producer.loop(loop))
 
+    def compute_root(self) -> None:
+        """Have a nest of its own at the top of the kernel again."""
+        self.schedule.compute_root(self.symbol)
+
     def compute_inline(self) -> None:
         """Put the body in the place of its reads."""
         self.schedule.compute_inline(self.symbol)
@@ -164,6 +169,23 @@ class Stage:
     def pack(self, tensor: Tensor | str, layout: AffineMap) -> None:
         """Give a const placeholder another layout."""
         self.schedule.pack(tensor if isinstance(tensor, str) else self._buffer(tensor), layout)
+
+    def rfactor(self, loop: Loop) -> Stage:
+        """Reduce for each iteration of a reduce loop first; the stage of the partial results."""
+        return self.schedule[self.schedule.rfactor(self.symbol, self.loop(loop))]
+
+    def decompose_reduction(self, loop: Loop) -> Stage:
+        """Write start values just before a loop; the stage that does."""
+        return self.schedule[self.schedule.decompose_reduction(self.symbol, self.loop(loop))]
+
+    def tensorize(self, loop: Loop, intrinsic: str) -> None:
+        """Make the nest from a loop on one machine instruction."""
+        self.schedule.tensorize(self.loop(loop), intrinsic)
+
+    def prefetch(self, tensor: Tensor | str, loop: Loop, distance: Number) -> None:
+        """Ask for what a later iteration of a loop reads of a placeholder."""
+        name = tensor if isinstance(tensor, str) else self._buffer(tensor)
+        self.schedule.prefetch(name, self.loop(loop), distance)
 
     def _buffer(self, tensor: Tensor) -> str:
         """The name of a tensor's buffer."""

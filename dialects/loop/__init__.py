@@ -22,11 +22,12 @@ after them) with opaque, data-dependent tiles as symbols.
 from xdsl.ir import Dialect
 
 from .elementwise import ELEMENTWISE
-from .nest import AllocOp, CoeffOp, ForOp, IndexOp, KernelOp, ReadOp, StmtOp, YieldOp
+from .nest import AllocOp, CoeffOp, ForOp, IndexOp, KernelOp, PrefetchOp, ReadOp, StmtOp, YieldOp
 from .tile import (
     ConstantOp,
     ContractOp,
     IfOp,
+    IntrinsicOp,
     IotaOp,
     LoadOp,
     MaskOp,
@@ -47,12 +48,14 @@ __all__ = [
     "ForOp",
     "IfOp",
     "IndexOp",
+    "IntrinsicOp",
     "IotaOp",
     "KernelOp",
     "LoadOp",
     "Loop",
     "MaskOp",
     "PickOp",
+    "PrefetchOp",
     "ReadOp",
     "ReduceOp",
     "StmtOp",
@@ -75,6 +78,7 @@ Loop = Dialect(
         ReadOp,
         IndexOp,
         CoeffOp,
+        PrefetchOp,
         YieldOp,
         IfOp,
         LoadOp,
@@ -84,6 +88,7 @@ Loop = Dialect(
         IotaOp,
         MaskOp,
         ContractOp,
+        IntrinsicOp,
         ReduceOp,
         PickOp,
         *ELEMENTWISE.values(),

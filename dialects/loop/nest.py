@@ -223,6 +223,8 @@ class StmtOp(IRDLOperation):
     (a buffer that holds a part of its tensor is read relative to the loops around it). With reduce
     axes the first iteration of their loops, the point where every reduce axis is 0, starts from the
     neutral element (of two parts of a partitioned reduction the second goes on).
+
+    `intrinsic`: the vectorize and unroll loops around it are that machine instruction.
     """
 
     name = "loop.stmt"
@@ -232,6 +234,7 @@ class StmtOp(IRDLOperation):
     init = opt_prop_def(ArrayAttr[Attribute])
     bind = prop_def(AffineMapAttr)
     out_maps = prop_def(ArrayAttr[AffineMapAttr])
+    intrinsic = opt_prop_def(StringAttr)
     ivs = var_operand_def(IndexType)
     outs = var_operand_def(BufferType)
     body = region_def("single_block")
@@ -317,6 +320,30 @@ class CoeffOp(IRDLOperation):
     map = prop_def(AffineMapAttr)
     res = result_def()
     traits = traits_def(Pure(), HasAncestor(StmtOp))
+
+
+@irdl_op_definition
+class PrefetchOp(IRDLOperation):
+    """Asks for the cache line of one element: `loop.prefetch %w[%k + 8, 48 * %jo]`.
+
+    A hint: it changes no value, and the element may lie outside the buffer. The map's dimensions
+    are `ivs`. It stands in both forms, between loops and statements.
+    """
+
+    name = "loop.prefetch"
+    source = operand_def(BufferType)
+    ivs = var_operand_def(IndexType)
+    map = prop_def(AffineMapAttr)
+    traits = traits_def(HasAncestor(KernelOp))
+
+    def __init__(self, source: SSAValue, map_: AffineMap, ivs: Sequence[SSAValue]):
+        super().__init__(operands=[source, list(ivs)], properties={"map": AffineMapAttr(map_)})
+
+    def verify_(self) -> None:
+        if self.map.data.num_dims != len(self.ivs) or self.map.data.num_symbols:
+            raise VerifyException("the map's dimensions are the loop variables")
+        if len(self.map.data.results) != len(buffer_type(self.source).extents):
+            raise VerifyException("the map has one result for each dimension of the buffer")
 
 
 @irdl_op_definition

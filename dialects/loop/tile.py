@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     AffineSetAttr,
+    ArrayAttr,
     DenseIntOrFPElementsAttr,
     IndexType,
     StringAttr,
@@ -46,6 +47,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.affine import Ranges, bounds
+from ..intrinsics import INTRINSICS
 from .types import BufferType, TileType, tile_type
 
 
@@ -287,6 +289,53 @@ class ContractOp(IRDLOperation):
         super().__init__(operands=[lhs, rhs, acc], result_types=[acc.type])
 
     def verify_(self) -> None:
+        if self.acc.type != self.res.type:
+            raise VerifyException("the accumulator's and the result's types differ")
+
+
+@irdl_op_definition
+class IntrinsicOp(IRDLOperation):
+    """A machine instruction that `tensorize` has put in the place of a nest.
+
+        %n = loop.intrinsic(%x, %w, %a) {intrinsic = "dot4_u8s8", labels = ["c.j.i", "c.k.i"]}
+            : tile<c.i.i: 4, c.j.i: 16 lanes, i32>
+
+    acc combined with what dialects/intrinsics.py says of the operands; `labels` are the tile axes
+    that are the intrinsic's. It runs once for each position on other axes.
+    """
+
+    name = "loop.intrinsic"
+    intrinsic = prop_def(StringAttr)
+    labels = prop_def(ArrayAttr[StringAttr])
+    args = var_operand_def(TileType)
+    acc = operand_def(TileType)
+    res = result_def(TileType)
+    traits = traits_def(Pure())
+
+    def __init__(
+        self, intrinsic: str, labels: Sequence[str], args: Sequence[SSAValue], acc: SSAValue
+    ):
+        super().__init__(
+            operands=[list(args), acc],
+            properties={
+                "intrinsic": StringAttr(intrinsic),
+                "labels": ArrayAttr([StringAttr(label) for label in labels]),
+            },
+            result_types=[acc.type],
+        )
+
+    def verify_(self) -> None:
+        if self.intrinsic.data not in INTRINSICS:
+            raise VerifyException(f"unknown intrinsic '{self.intrinsic.data}'")
+        if len(self.labels) != 2 or len(self.args) != 2:
+            raise VerifyException("an intrinsic has two operands, lanes and terms")
+        lanes, terms = (label.data for label in self.labels)
+        last = tile_type(self.acc).lanes
+        if last is None or last.label != lanes or terms in tile_type(self.acc).labels:
+            raise VerifyException("the accumulator has the intrinsic's lanes and not its terms")
+        count = INTRINSICS[self.intrinsic.data].terms
+        if any(a.extent != count for t in self.args for a in tile_type(t).axes if a.label == terms):
+            raise VerifyException(f"'{self.intrinsic.data}' has {count} terms")
         if self.acc.type != self.res.type:
             raise VerifyException("the accumulator's and the result's types differ")
 

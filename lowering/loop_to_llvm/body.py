@@ -12,21 +12,22 @@ from collections.abc import Sequence
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.ir.affine import AffineExpr
 
-from ...core.affine import Range, bounds, simplify, substitute
+from ...core.affine import Range, bounds, const, simplify, substitute
 from ...dialects.loop import (
     ForOp,
     IfOp,
     LoadOp,
+    PrefetchOp,
     StoreOp,
     TileType,
     YieldOp,
+    buffer_type,
     tile_type,
 )
 from ...targets import Target
+from .memory import strides
 from .registers import Register, Registers
-from .text import (
-    FunctionWriter,
-)
+from .text import FunctionWriter, element_bytes
 
 
 class BodyWriter:
@@ -50,6 +51,8 @@ class BodyWriter:
         elif isinstance(op, StoreOp):
             self.settle({op.dest})
             self.store(op)
+        elif isinstance(op, PrefetchOp):
+            self.prefetch(op)
         elif isinstance(op, ForOp):
             self.prepare(op)
             self.loop(op)
@@ -90,6 +93,23 @@ class BodyWriter:
             if mask != "false":
                 value = self.tiles.vector(op.value, position)
                 self.tiles.memory.store(op, access, position, value, mask)
+
+    def prefetch(self, op: PrefetchOp) -> None:
+        """Ask for a line of memory to be read, and kept in all caches."""
+        buffer = buffer_type(op.source)
+        logical = [substitute(e, self.indices.dims(list(op.ivs))) for e in op.map.data.results]
+        physical = [substitute(expr, logical) for expr in buffer.layout_map.results]
+        size = element_bytes(buffer.element_type)
+        offset = sum(
+            (expr * (n * size) for expr, n in zip(physical, strides(buffer), strict=True)),
+            start=const(0),
+        )
+        place = self.tiles.lanes.index_vector(simplify(offset, self.indices.known()), 1)
+        # not inbounds: the element may lie outside the buffer
+        base = self.tiles.buffers[op.source]
+        pointer = self.writer.define(f"getelementptr i8, ptr {base}, i64 {place}")
+        read, keep, data = ("i32", "0"), ("i32", "3"), ("i32", "1")
+        self.writer.call("void", "llvm.prefetch.p0", [("ptr", pointer), read, keep, data])
 
     def bound(self, exprs: Sequence[AffineExpr], args: Sequence[SSAValue], stem: str) -> str:
         """The maximum or minimum of index expressions."""

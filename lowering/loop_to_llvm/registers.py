@@ -19,6 +19,7 @@ from ...dialects.combiners import combine_op
 from ...dialects.loop import (
     ConstantOp,
     ContractOp,
+    IntrinsicOp,
     IotaOp,
     LoadOp,
     MaskOp,
@@ -31,7 +32,7 @@ from ...dialects.loop import (
 )
 from ...dialects.loop.elementwise import ElementwiseOp
 from ...targets import Target
-from . import arithmetic
+from . import arithmetic, intrinsics
 from .indices import LANE, Indices, Position, place, split_constant
 from .lane_indices import LaneIndices
 from .memory import Access, Memory
@@ -407,6 +408,7 @@ _PRODUCE: dict[type[Operation], Callable[[Registers, Any, Position], str]] = {
     PickOp: Registers.pick,
     LoadOp: Registers.load,
     ContractOp: Registers.contract,
+    IntrinsicOp: intrinsics.expand,
     ReduceOp: Registers.reduce,
 }
 

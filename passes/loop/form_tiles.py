@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IndexType, ModuleOp
@@ -37,7 +38,7 @@ from xdsl.ir.affine import (
 )
 from xdsl.passes import ModulePass
 
-from ...core.affine import const, dim, from_terms, linear_terms, used
+from ...core.affine import const, dim, from_terms, linear_terms, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...dialects.loop import (
@@ -45,6 +46,7 @@ from ...dialects.loop import (
     ForOp,
     IfOp,
     KernelOp,
+    PrefetchOp,
     StmtOp,
     YieldOp,
     buffer_type,
@@ -111,8 +113,28 @@ class TileFormer:
             elif isinstance(op, AllocOp):
                 if buffer_type(op.res).space.data != "register":
                     self.writer.buffers[op.res] = self.emit(op.clone()).results[0]
+            elif isinstance(op, PrefetchOp):
+                self.visit_prefetch(op)
             elif not isinstance(op, YieldOp):
                 raise PassError(f"'{op.name}' has no place in nest form", where=describe(op))
+
+    def visit_prefetch(self, op: PrefetchOp) -> None:
+        """A hint, once for each position on the register axes that it depends on."""
+        exprs = [
+            self.space.simplify(substitute(expr, [self.space.exprs[iv] for iv in op.ivs]))
+            for expr in op.map.data.results
+        ]
+        numbers = self.space.axis_numbers(exprs)
+        axes = [self.space.axes[number] for number in numbers]
+        rows = [range(1) if axis.is_lanes else range(axis.extent) for axis in axes]
+        for point in product(*rows):
+            at = dict(zip(numbers, point, strict=True))
+            dims = [const(at[n]) if n in at else dim(n) for n in range(len(self.space.ranges.dims))]
+            placed = [substitute(expr, dims) for expr in exprs]
+            operands, results = self.space.project(placed, [])
+            source = self.writer.buffers.get(op.source, op.source)
+            map_ = AffineMap(len(operands), 0, tuple(results))
+            self.emit(PrefetchOp(source, map_, operands))
 
     def visit_for(self, loop: ForOp) -> None:
         """A marked loop becomes tile axes; another is written, with what it must carry."""
@@ -222,7 +244,8 @@ class TileFormer:
                 for g in self.reductions.masks(statement).guards
                 if not self.space.axis_numbers([g])
             ]
-            if scalar:
+            kept = any(buffer_type(o).space.data == "register" for o in statement.op.outs)
+            if scalar and not kept:  # registers that a branch has written end with it
                 self.conditional(statement, scalar)
             else:
                 self.assign(statement)

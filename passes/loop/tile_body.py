@@ -272,7 +272,12 @@ class TileWriter:
         elif op.source not in self.registers:  # a guarded read is masked anyway
             guards = masks.for_access(op.source, exprs, self.space)
         if op.source in self.registers:
-            return self.pick(op, self.registers[op.source], exprs, guards)
+            result = self.pick(op, self.registers[op.source], exprs)
+            mask = self.mask(guards)
+            if mask is None or op.fill is None:
+                return result
+            fill = self.constant(op.fill, op.res.type)
+            return self.elementwise("arith.select", [mask, result, fill], op.res.type)
         numbers = self.space.axis_numbers([*exprs, *guards])
         numbers = self.space.in_order([*numbers, *self.numbers_of(*indices)])
         mask = self.mask_with_opaque(guards, indices)
@@ -283,14 +288,8 @@ class TileWriter:
         load = LoadOp(source, map_, type_, ivs=operands, indices=indices, mask=mask, fill=op.fill)
         return self.add(load)
 
-    def pick(
-        self,
-        op: ReadOp | StmtOp,
-        held: RegisterTile,
-        exprs: Sequence[AffineExpr],
-        guards: list[AffineExpr],
-    ) -> SSAValue:
-        """What a read of a register buffer sees: registers of the tile that was written."""
+    def pick(self, op: Operation, held: RegisterTile, exprs: Sequence[AffineExpr]) -> SSAValue:
+        """What `op` sees of a register buffer: registers of the tile that was written."""
         held_numbers = self.numbers_of(held.tile)
         position: dict[int, AffineExpr] = {n: dim(n) for n in held_numbers}
         for written, wanted in zip(held.exprs, exprs, strict=True):
@@ -312,6 +311,13 @@ class TileWriter:
                 )
             if axes:
                 position[axes[0]] = offset
+            across = [n for n in self.space.axis_numbers([offset]) if self.space.axes[n].is_lanes]
+            if axes and across and not self.space.axes[axes[0]].is_lanes:
+                raise PassError(
+                    "a register buffer is read along lanes, and was written register by register",
+                    where=describe(op),
+                    hint="vectorize the loop that writes it, or keep it in scratch",
+                )
         for n in held_numbers:
             span = bounds(position[n], self.space.ranges)
             if span is None or span[0] < 0 or span[1] > self.space.axes[n].extent:
@@ -327,11 +333,7 @@ class TileWriter:
             map_ = AffineMap(len(numbers), 0, tuple(dims))
             type_ = self.tile(numbers, tile_type(held.tile).element_type)
             result = self.add(PickOp(held.tile, map_, type_))
-        mask = self.mask(guards)
-        if mask is None or not isinstance(op, ReadOp) or op.fill is None:
-            return result
-        fill = self.constant(op.fill, op.res.type)
-        return self.elementwise("arith.select", [mask, result, fill], op.res.type)
+        return result
 
     def write(self, statement: Statement, index: int, value: SSAValue, masks: Masks) -> None:
         """Put a tile where result `index` of a statement goes."""
@@ -339,6 +341,12 @@ class TileWriter:
         dest = op.outs[index]
         exprs = statement.access(op.out_maps.data[index].data.results, 0, self.space)
         if buffer_type(dest).space.data == "register":
+            if masks.guards and dest in self.registers and _has_other_writer(op, dest):
+                before = self.pick(op, self.registers[dest], exprs)
+                mask = self.mask(masks.guards)
+                assert mask is not None
+                element = tile_type(value).element_type
+                value = self.elementwise("arith.select", [mask, value, before], element)
             numbers = {*self.space.axis_numbers(exprs), *self.numbers_of(value)}
             tile = self.broadcast(value, self.space.in_order(numbers))
             self.registers[dest] = RegisterTile(tile, exprs)
@@ -367,11 +375,11 @@ class TileWriter:
         if buffer_type(dest).space.data == "register":
             if dest not in self.registers:
                 raise PassError(
-                    "a reduction into a register buffer goes on in a later round of an outer loop",
+                    "a register buffer is added to in a loop that does not carry it",
                     where=describe(op),
-                    hint="keep the buffer in scratch, or reorder the reduced loops inside",
+                    hint="keep the buffer in scratch, or reorder the reduce loops inside",
                 )
-            return self.pick(op, self.registers[dest], exprs, [])
+            return self.pick(op, self.registers[dest], exprs)
         numbers = self.space.axis_numbers(exprs)
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
@@ -379,6 +387,16 @@ class TileWriter:
         mask = self.mask(masks.for_access(dest, exprs, self.space))
         source = self.buffers.get(dest, dest)
         return self.add(LoadOp(source, map_, type_, ivs=operands, mask=mask))
+
+
+def _has_other_writer(stmt: StmtOp, buffer: SSAValue) -> bool:
+    """Whether another compute writes the buffer too: the guard's value around a part of it."""
+    return any(
+        isinstance(use.operation, StmtOp)
+        and use.operation.sym_name != stmt.sym_name
+        and buffer in tuple(use.operation.outs)
+        for use in buffer.uses
+    )
 
 
 @dataclass
@@ -404,8 +422,10 @@ class Masks:
         physical = [
             space.simplify(substitute(expr, list(exprs))) for expr in type_.layout_map.results
         ]
+        outside = False
         touched: set[int] = set()
         for expr, extent in zip(physical, type_.physical_shape, strict=True):
             if not (space.holds(expr) and space.holds(const(extent - 1) - expr)):
-                touched |= used(expr)[0]
-        return [guard for guard in self.guards if used(guard)[0] & touched]
+                outside, touched = True, touched | used(expr)[0]
+        never = [g for g in self.guards if outside and not used(g)[0]]
+        return never or [guard for guard in self.guards if used(guard)[0] & touched]

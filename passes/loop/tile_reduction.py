@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, cast
 
 from xdsl.dialects.builtin import FloatAttr
@@ -17,18 +18,22 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 from ...core.affine import const, dim, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
+from ...dialects import te
 from ...dialects.combiners import combine_op, neutral_elements
+from ...dialects.intrinsics import INTRINSICS, match_body
 from ...dialects.loop import (
     ContractOp,
     ForOp,
+    IntrinsicOp,
     PickOp,
+    ReadOp,
     ReduceOp,
     StmtOp,
     buffer_type,
     tile_type,
 )
 from .tile_body import Masks, TileWriter
-from .tile_space import MARKED, LoopSpace, Statement
+from .tile_space import MARKED, LoopSpace, Statement, loops_around
 
 
 @dataclass
@@ -313,6 +318,10 @@ class Reductions:
         part = group.part_of(statement)
         own = self.accumulator_axes(statement)
         accs = self.writer.relabel_all(part.values, part.axes, own)
+        if op.intrinsic is not None:
+            accs = [self.instruction(statement, masks, accs[0])]
+            part.values = self.writer.relabel_all(accs, own, part.axes)
+            return
         if op.combiner is not None and len(op.combiner) == 1:
             product = self.product(statement, masks, mask)
             if product is not None and op.combiner.data[0].data == "sum":
@@ -331,6 +340,28 @@ class Reductions:
             ]
         accs = self.combined(statement, values, accs)
         part.values = self.writer.relabel_all(accs, own, part.axes)
+
+    def instruction(self, statement: Statement, masks: Masks, acc: SSAValue) -> SSAValue:
+        """One round of a statement that is a machine instruction."""
+        op = statement.op
+        assert op.intrinsic is not None
+        name = op.intrinsic.data
+        terms, lanes = (loop.loop_name.data for loop in islice(loops_around(op), 2))
+        described = INTRINSICS[name].compute(self.lanes_of(lanes))
+        reads = match_body(described.body.block, op.body.block)
+        if reads is None:
+            raise PassError(f"the statement is not {name} any more", where=describe(op))
+        args: list[SSAValue] = []
+        for wanted in described.body.block.ops:
+            if isinstance(wanted, te.ReadOp):
+                read = reads[wanted.source]
+                assert isinstance(read, ReadOp)
+                args.append(self.writer.read(statement, read, [], masks))
+        return self.writer.add(IntrinsicOp(name, [lanes, terms], args, acc))
+
+    def lanes_of(self, label: str) -> int:
+        """The extent of a tile axis."""
+        return next(axis.extent for axis in self.space.axes.values() if axis.label == label)
 
     def combined(
         self, statement: Statement, values: list[SSAValue], accs: list[SSAValue]

@@ -194,7 +194,7 @@ class Statement:
         ivs = [space.exprs[iv] for iv in op.ivs]
         exprs = [space.simplify(substitute(expr, ivs)) for expr in op.bind.data.results]
         guards = _domain_guards(exprs, [axis.size for axis in op.axes], space)
-        for loop in _loops_around(op):
+        for loop in loops_around(op):
             cuts = [space.simplify(cut) for cut in space.cuts.get(loop, [])]
             guards += [cut for cut in cuts if not space.holds(cut)]
         reduce: set[int] = set()
@@ -213,7 +213,8 @@ class Statement:
         return [space.simplify(substitute(expr, self.axis_exprs, symbols)) for expr in exprs]
 
 
-def _loops_around(op: Operation) -> Iterator[ForOp]:
+def loops_around(op: Operation) -> Iterator[ForOp]:
+    """The loops around an op, innermost first."""
     parent = op.parent_op()
     while parent is not None:
         if isinstance(parent, ForOp):

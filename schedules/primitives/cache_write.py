@@ -40,8 +40,8 @@ def cache_write(kernel: KernelOp, compute: str, space: str) -> str:
     require_sole_writer(stmt, "cache_write")
     symbol = fresh_symbol(kernel, f"{compute}.cache")
     root = nest_root(kernel, stmt)
-    _require_whole(stmt, root)
-    _rename(kernel, root, compute, symbol)
+    require_whole(stmt, root, "cache_write", "cache_write before reverse_compute_at")
+    rename_nest(kernel, root, compute, symbol)
     dest = stmt.outs[0]
     old = buffer_type(dest)
     alloc = AllocOp(BufferType.get(old.extents, old.element_type, space))
@@ -79,18 +79,19 @@ def _axes_of_out(stmt: StmtOp) -> list[int]:
     return dims
 
 
-def _require_whole(stmt: StmtOp, root: Operation) -> None:
+def require_whole(stmt: StmtOp, root: Operation, primitive: str, hint: str) -> None:
     """Raises: ScheduleError: the nest computes a part for each iteration of a loop around it."""
     for loop in loops_around(root):
         if role(stmt, loop) != FREE:
             raise ScheduleError(
-                f"cache_write: the nest of '{stmt.sym_name.data}' computes a part of it in each "
+                f"{primitive}: the nest of '{stmt.sym_name.data}' computes a part of it in each "
                 f"iteration of '{loop.loop_name.data}'",
-                hint="cache_write before reverse_compute_at",
+                hint=hint,
             )
 
 
-def _rename(kernel: KernelOp, root: Operation, old: str, new: str) -> None:
+def rename_nest(kernel: KernelOp, root: Operation, old: str, new: str) -> None:
+    """Rename the loops of compute `old` inside `root` to those of a compute `new`."""
     for loop in list(root.walk()):
         if isinstance(loop, ForOp) and owner_of(kernel, loop) == old:
             name = loop.loop_name.data.removeprefix(f"{old}.")

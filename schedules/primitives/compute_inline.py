@@ -53,6 +53,12 @@ def compute_inline(kernel: KernelOp, compute: str) -> None:
         if any(read.source in buffers for read in reads_in(reader))
     ]
     for reader in readers:
+        if reader.intrinsic is not None:
+            raise ScheduleError(
+                f"compute_inline: @{reader.sym_name.data}, which reads '{compute}', is the "
+                f"instruction {reader.intrinsic.data}",
+                hint="compute_inline first, then tensorize",
+            )
         _require_unwritten(kernel, stmt, reader)
         _require_total(stmt, reader)
     for reader in readers:
@@ -141,7 +147,7 @@ class _Inliner:
     def _inline(self, read: ReadOp, number: int) -> SSAValue:
         """The value of one read, computed before it."""
         places = self._places(read, number)
-        build = IndexBuilder(self.reader, read, len(read.symbols))
+        build = IndexBuilder(self.reader, read, list(read.symbols))
         fill = None if read.fill is None else self._moved_fill(read, number)
         guards = [] if fill is not None or read.fill is None else self._unsafe(read)
         values: dict[SSAValue, SSAValue] = {}

@@ -18,7 +18,7 @@ from xdsl.ir.affine import (
 )
 
 from ...core.errors import ScheduleError
-from ...dialects.loop import IndexOp, ReadOp, StmtOp
+from ...dialects.loop import IndexOp, StmtOp
 
 Kind = AffineBinaryOpKind
 Guard = tuple[AffineExpr, str, int]
@@ -33,12 +33,15 @@ def zero_of(element_type: Attribute) -> Attribute:
 
 
 class IndexBuilder:
-    """Inserts index arithmetic before `read`, whose map's dimensions are the statement's axes."""
+    """Inserts index arithmetic before `anchor`, over the axes of its statement as dimensions.
 
-    def __init__(self, stmt: StmtOp, read: ReadOp, num_opaque: int):
+    Symbols are the values `opaque`, then loop variables.
+    """
+
+    def __init__(self, stmt: StmtOp, anchor: Operation, opaque: Sequence[SSAValue] = ()):
         self.stmt = stmt
-        self.read = read
-        self.num_opaque = num_opaque
+        self.anchor = anchor
+        self.opaque = opaque
 
     def value(self, expr: AffineExpr) -> SSAValue:
         """The value of an expression of the read's map.
@@ -50,8 +53,8 @@ class IndexBuilder:
         if isinstance(expr, AffineDimExpr):
             return self._add(IndexOp(self.stmt.axes.data[expr.position].label))
         if isinstance(expr, AffineSymExpr):
-            if expr.position < self.num_opaque:
-                return self.read.symbols[expr.position]
+            if expr.position < len(self.opaque):
+                return self.opaque[expr.position]
             raise ScheduleError(
                 "compute_inline: an index relative to a loop would be a value of the body",
                 hint="compute_inline before compute_at",
@@ -88,8 +91,8 @@ class IndexBuilder:
         return self._add(arith.ConstantOp(IntegerAttr(value, IndexType())))
 
     def _add(self, op: Operation) -> SSAValue:
-        block = self.read.parent
+        block = self.anchor.parent
         assert block is not None
-        op.location = self.read.location
-        block.insert_op_before(op, self.read)
+        op.location = self.anchor.location
+        block.insert_op_before(op, self.anchor)
         return op.results[0]

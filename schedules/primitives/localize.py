@@ -1,4 +1,4 @@
-"""Shrinking a buffer to the part that one iteration of a loop uses."""
+"""Shrinking a buffer to the part that one iteration of a loop uses, and widening it again."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects.builtin import AffineMapAttr
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
-from ...core.affine import const, linear_terms, substitute, sym
+from ...core.affine import const, dim, linear_terms, substitute, sym, used
 from ...dialects.loop import AllocOp, BufferType, ForOp, ReadOp, StmtOp, buffer_type
 from .hull import Fixed, Interval
 from .rewrite import add_ivs
@@ -69,6 +69,35 @@ def shrink(buffer: SSAValue, box: Sequence[Interval], loop: ForOp) -> SSAValue:
         assert isinstance(stmt, StmtOp)
         positions = add_ivs(stmt, fixed.variables)
         _rebase(user, buffer, box, positions)
+    buffer.replace_all_uses_with(new.res)
+    alloc.detach()
+    alloc.erase()
+    return new.res
+
+
+def widen(buffer: SSAValue, writer: StmtOp, places: Sequence[Place], before: Operation) -> SSAValue:
+    """Undo `shrink`: the buffer holds all of what `writer` computes, is global, stands `before`."""
+    alloc = buffer.owner
+    assert isinstance(alloc, AllocOp)
+    extents = [writer.axes.data[place.axis].size for place in places]
+    old = buffer_type(buffer)
+    layout = old.layout.data if isinstance(old.layout, AffineMapAttr) else None
+    new = AllocOp(BufferType.get(extents, old.element_type, "global", layout))
+    new.location = alloc.location
+    new.res.name_hint = buffer.name_hint
+    assert before.parent is not None
+    before.parent.insert_op_before(new, before)
+    ivs = list(writer.ivs)
+    needed = sorted({position for place in places for position in used(place.offset)[1]})
+    box: list[Interval] = []
+    for place in places:
+        symbols = [dim(needed.index(i)) if i in needed else dim(0) for i in range(len(ivs))]
+        box.append(Interval(substitute(place.offset, [], symbols), 0, 1))
+    for user in {use.operation for use in buffer.uses}:
+        stmt = user.parent_op() if isinstance(user, ReadOp) else user
+        assert isinstance(stmt, StmtOp)
+        assert isinstance(user, StmtOp | ReadOp)
+        _rebase(user, buffer, box, add_ivs(stmt, [ivs[position] for position in needed]))
     buffer.replace_all_uses_with(new.res)
     alloc.detach()
     alloc.erase()

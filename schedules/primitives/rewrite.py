@@ -15,6 +15,7 @@ from ...dialects.loop import (
     CoeffOp,
     ForOp,
     KernelOp,
+    PrefetchOp,
     ReadOp,
     StmtOp,
     buffer_type,
@@ -70,6 +71,9 @@ def substitute_variable(
             continue
         if isinstance(user, StmtOp):
             _substitute_iv(user, variable, expr, values)
+        elif isinstance(user, PrefetchOp):
+            bound = _substituted(user.map.data, list(user.ivs), variable, expr, values)
+            set_prefetch(user, *bound)
         else:
             assert isinstance(user, ForOp), f"{user.name} uses a loop variable in nest form"
             _substitute_bound(user, variable, expr, values)
@@ -106,6 +110,21 @@ def _substituted(
     shifted = substitute(expr, [dim(len(args) + i) for i in range(len(values))])
     dims = [shifted if arg is variable else dim(i) for i, arg in enumerate(args)]
     return map_.replace_dims_and_symbols(dims, [], len(new), 0), new
+
+
+def set_prefetch(op: PrefetchOp, map_: AffineMap, args: Sequence[SSAValue]) -> None:
+    """Set the element that a prefetch asks for, over `args`, simplified, without needless ones."""
+    ranges = Ranges(tuple(loop_range(loop_of(arg)) for arg in args))
+    simple = simplify_map(map_, ranges)
+    kept: list[SSAValue] = []
+    dims = [dim(0)] * len(args)
+    for position in sorted({p for expr in simple.results for p in used(expr)[0]}):
+        if not any(args[position] is arg for arg in kept):
+            kept.append(args[position])
+        dims[position] = dim(next(i for i, arg in enumerate(kept) if arg is args[position]))
+    results = tuple(substitute(expr, dims) for expr in simple.results)
+    op.map = AffineMapAttr(AffineMap(len(kept), 0, results))
+    op.operands = [op.source, *kept]
 
 
 def set_bounds(loop: ForOp, lower: Bound, upper: Bound) -> None:

@@ -8,23 +8,28 @@ The tail, the points that do not fill a tile (here 144 places for 100 points):
 
 - mask: the statement's own domain cuts them (j < 100). Where no domain does, because the loop is
   itself a part of a loop, the inner loop's bound is min(48, 100 - 48 * jo) instead.
-- peel: whole tiles only, and a second nest with suffix `.t` for the rest.
+- peel: whole tiles only, and a second nest with suffix `.t` for the rest (`.t2` where another tail
+  has that name).
 - shift: the last tile starts at 52 and overlaps the one before.
+- pad: as mask, and the buffer that is written gets room for whole tiles (112 places), so that
+  stores, and loads of it, need no mask. Reads of other buffers do, where those are not padded.
 - balanced: as many tiles as before, of two sizes that differ by one: 34, 33, 33. The nest of the
   smaller ones has the suffix `.t`.
 """
 
 from __future__ import annotations
 
+from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import Ranges, bounds, const, dim, linear_terms, substitute, used
 from ...core.errors import ScheduleError
-from ...dialects.loop import ForOp, KernelOp, StmtOp
+from ...dialects.loop import BufferType, ForOp, KernelOp, StmtOp, buffer_type
 from ...dialects.loop.build import variable_hint
-from .lookup import find_loop, stmts_in
-from .rewrite import normalize, rename_loops, substitute_variable
-from .space import FREE, REDUCE, iv_ranges, loops_around, role
+from .localize import places_of
+from .lookup import find_alloc, find_loop, loops_of, stmts_in
+from .rewrite import kernel_of, normalize, rename_loops, replace_buffer, substitute_variable
+from .space import FREE, PARALLEL, REDUCE, iv_ranges, loops_around, role
 
 TAIL_SUFFIX = ".t"
 
@@ -36,7 +41,7 @@ def split(kernel: KernelOp, loop: str, factor: int, tail: str = "mask") -> tuple
         kernel: edited in place.
         loop: not marked yet, bounds constant.
         factor: > 0.
-        tail: mask, peel, shift or balanced.
+        tail: mask, peel, shift, pad or balanced.
 
     Returns: the names of the two loops.
     Raises: ScheduleError: no such loop, marked, or the tail would combine points twice.
@@ -87,7 +92,7 @@ def _peel(loop: ForOp, low: int, high: int, factor: int) -> None:
     whole = size // factor
     if size % factor and whole:
         rest = _clone_after(loop)
-        rename_loops(rest, TAIL_SUFFIX)
+        rename_loops(rest, _tail_suffix(rest))
         _replace_variable(rest, low + whole * factor, size % factor)
     if whole == 0:
         _mask(loop, low, high, factor)
@@ -114,6 +119,65 @@ def _shift(loop: ForOp, low: int, high: int, factor: int) -> None:
     _nest(loop, tiles, factor, dim(0) * factor + last * -overlap + dim(1) + low, None)
 
 
+def _pad(loop: ForOp, low: int, high: int, factor: int) -> None:
+    pads = _paddings(loop, low, high, factor) if (high - low) % factor else {}
+    for out, layout in pads.items():
+        old = buffer_type(out)
+        padded = BufferType.get(old.extents, old.element_type, old.space.data, layout)
+        replace_buffer(out, padded)
+    _mask(loop, low, high, factor)
+
+
+def _paddings(loop: ForOp, low: int, high: int, factor: int) -> dict[SSAValue, AffineMap]:
+    """The padded layout of each buffer that is written along `loop`.
+
+    Raises: ScheduleError: it reduces, or its memory is given.
+    """
+    name = loop.loop_name.data
+    pads: dict[SSAValue, AffineMap] = {}
+    for stmt in stmts_in(loop):
+        symbol, kind = stmt.sym_name.data, role(stmt, loop)
+        if kind not in (PARALLEL, FREE):
+            raise ScheduleError(
+                f"split: '{name}' reduces @{symbol}, and what is written has no place for the rest "
+                "of a tile",
+                hint="use the tail mask or peel",
+            )
+        for position, out in enumerate(stmt.outs if kind == PARALLEL else ()):
+            find_alloc(out, symbol, "split with the tail pad")
+            at = _dimension_of(stmt, position, loop, (low, high))
+            if at is None:
+                raise ScheduleError(
+                    f"split: '{name}' does not run over the whole of a dimension that @{symbol} "
+                    "writes",
+                    hint="pad the first split of an axis, or use the tail mask",
+                )
+            pads[out] = _padded(pads.get(out) or buffer_type(out).layout_map, at, factor)
+    return pads
+
+
+def _dimension_of(stmt: StmtOp, result: int, loop: ForOp, interval: tuple[int, int]) -> int | None:
+    """The dimension of an out buffer that a loop alone runs over, from end to end."""
+    places = places_of(stmt, result)
+    ivs = list(stmt.ivs)
+    for dimension, place in enumerate(places or ()):
+        expr = stmt.bind.data.results[place.axis]
+        whole = interval == (0, stmt.axes.data[place.axis].size)
+        drives = isinstance(expr, AffineDimExpr) and ivs[expr.position] is loop.variable
+        if drives and whole and not linear_terms(place.offset):
+            return dimension
+    return None
+
+
+def _padded(layout: AffineMap, at: int, factor: int) -> AffineMap:
+    """A layout whose dimension `at` holds whole tiles."""
+    results: list[AffineExpr] = []
+    for expr in layout.results:
+        whole = isinstance(expr, AffineDimExpr) and expr.position == at
+        results += [expr // factor, expr % factor] if whole else [expr]
+    return AffineMap(layout.num_dims, 0, tuple(results))
+
+
 def _balanced(loop: ForOp, low: int, high: int, factor: int) -> None:
     size = high - low
     tiles = max(1, -(-size // factor))
@@ -122,13 +186,13 @@ def _balanced(loop: ForOp, low: int, high: int, factor: int) -> None:
         boundary = low + larger * (small + 1)
         rest = _clone_after(loop)
         made = _nest(rest, tiles - larger, small, dim(0) * small + dim(1) + boundary, None)
-        rename_loops(made, TAIL_SUFFIX)
+        rename_loops(made, _tail_suffix(made))
         _nest(loop, larger, small + 1, dim(0) * (small + 1) + dim(1) + low, None)
     else:
         _nest(loop, tiles, small, dim(0) * small + dim(1) + low, None)
 
 
-_TAILS = {"mask": _mask, "peel": _peel, "shift": _shift, "balanced": _balanced}
+_TAILS = {"mask": _mask, "peel": _peel, "shift": _shift, "pad": _pad, "balanced": _balanced}
 
 
 def _require_recomputable(loop: ForOp) -> None:
@@ -212,6 +276,18 @@ def _nest(loop: ForOp, tiles: int, factor: int, value: AffineExpr, limit: int | 
     loop.erase()
     normalize(outer)
     return outer
+
+
+def _tail_suffix(nest: ForOp) -> str:
+    """`.t`, or with a number where another tail in the same nest has a loop of that name."""
+    others = [loop for loop in loops_of(kernel_of(nest)) if not nest.is_ancestor(loop)]
+    taken = {loop.loop_name.data for loop in others}
+    inside = [loop.loop_name.data for loop in nest.walk() if isinstance(loop, ForOp)]
+    suffix, number = TAIL_SUFFIX, 1
+    while any(f"{name}{suffix}" in taken for name in inside):
+        number += 1
+        suffix = f"{TAIL_SUFFIX}{number}"
+    return suffix
 
 
 def _clone_after(loop: ForOp) -> ForOp:

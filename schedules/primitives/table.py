@@ -12,16 +12,22 @@ from ...dialects import sched
 from ...dialects.loop import KernelOp
 from .cache_read import cache_read
 from .cache_write import cache_write
+from .choose import choose
 from .compute_at import compute_at
 from .compute_inline import compute_inline
+from .compute_root import compute_root
+from .decompose_reduction import decompose_reduction
 from .fuse import fuse
 from .pack import pack
 from .parallel import parallel
 from .partition import partition
+from .prefetch import prefetch
 from .reorder import reorder
 from .reverse_compute_at import reverse_compute_at
+from .rfactor import rfactor
 from .set_scope import set_scope
 from .split import split
+from .tensorize import tensorize
 from .tile import tile
 from .unroll import unroll
 from .vectorize import vectorize
@@ -37,11 +43,17 @@ PRIMITIVES: dict[type[Operation], Callable[..., Any]] = {
     sched.UnrollOp: unroll,
     sched.ComputeAtOp: compute_at,
     sched.ReverseComputeAtOp: reverse_compute_at,
+    sched.ComputeRootOp: compute_root,
     sched.ComputeInlineOp: compute_inline,
     sched.CacheReadOp: cache_read,
     sched.CacheWriteOp: cache_write,
     sched.SetScopeOp: set_scope,
     sched.PackOp: pack,
+    sched.RfactorOp: rfactor,
+    sched.DecomposeReductionOp: decompose_reduction,
+    sched.TensorizeOp: tensorize,
+    sched.PrefetchOp: prefetch,
+    sched.ChooseOp: choose,
 }
 """The function of each op; its parameters after the kernel are the op's properties, in order."""
 

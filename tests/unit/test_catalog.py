@@ -1,11 +1,12 @@
 """Every catalogue entry can be loaded, is called what its file is called, and has a lit test."""
 
 import inspect
+import re
 import sys
 from pathlib import Path
 
 import pytest
-from xdsl.ir import Dialect
+from xdsl.ir import Dialect, Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.target import Target
 
@@ -15,6 +16,8 @@ from nnc.dialects import DIALECTS
 from nnc.lowering import CONVERSIONS, TARGETS
 from nnc.passes import PASSES
 from nnc.schedules import PASSES as SCHEDULE_PASSES
+from nnc.schedules.primitives.table import PRIMITIVES
+from nnc.schedules.replay import Schedule
 
 LIT = Path(__file__).parents[1] / "lit"
 FOLDERS = {"passes": PASSES, "lowering": CONVERSIONS, "schedules": SCHEDULE_PASSES}
@@ -56,6 +59,20 @@ def test_a_lit_file_in_a_mirrored_folder_tests_something(folder: str) -> None:
     for path in (LIT / folder).rglob("*.nn"):
         if "Inputs" not in path.parts:
             assert "RUN:" in path.read_text(), f"{path} has no RUN line"
+
+
+@pytest.mark.parametrize("op", PRIMITIVES)
+def test_a_primitive_has_a_method_lit_tests_and_a_page(op: type[Operation]) -> None:
+    mnemonic = op.name.partition(".")[2]
+    assert hasattr(Schedule, mnemonic)
+    assert (PRIMITIVES[op].__doc__ or "").strip()
+    for suffix in ("", "-refused"):
+        path = LIT / "schedules" / f"{mnemonic.replace('_', '-')}{suffix}.nn"
+        used = re.search(rf"^(sched.*{{)? +{mnemonic} ", path.read_text(), re.M)
+        assert used, f"{path} does not use it"
+    page = (LIT.parents[1] / "docs" / "schedules.md").read_text()
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert any(mnemonic in line.removeprefix("## ").split(", ") for line in headings)
 
 
 @pytest.mark.parametrize("name", DIALECTS)

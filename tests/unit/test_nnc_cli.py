@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import nnc
+from nnc.dialects.sched import ScheduleOp
+from nnc.textir import parse
 from nnc.tools.nnc import main
 
 W = np.random.default_rng(1).standard_normal((4, 40), np.float32)
@@ -95,6 +98,106 @@ def test_compile_says_where_the_time_goes(model: str, capsys: pytest.CaptureFixt
         assert f" {stage} " in printed
     assert main(["run", model, "--shape", "x=2x4", "--timing"]) == 0
     assert "LLVM, meanwhile on a thread of its own" in capsys.readouterr().err
+
+
+def test_inspect_prints_the_schedule_of_a_kernel(model: str, capsys: pytest.CaptureFixture[str]):
+    """What it prints is a text of ours that says what the kernel of the model uses."""
+    assert main(["inspect", model, "--shape", "x=2x4", "--schedule", "matmul_relu"]) == 0
+    module = parse(capsys.readouterr().out)
+    module.verify()
+    (schedule,) = module.ops
+    assert isinstance(schedule, ScheduleOp)
+    assert schedule.kernel.string_value() == "matmul_relu"
+    compiled = nnc.compile(model, shape={"x": (2, 4)}).compiled
+    assert compiled is not None
+    (used,) = compiled.kernels.schedules.values()
+    assert [str(op) for op in schedule.body.ops] == [str(op) for op in used.body.ops]
+
+
+def test_compile_replaces_schedules(model: str, capsys: pytest.CaptureFixture[str]):
+    """Another schedule, other loops, the same numbers."""
+    x = write_input()
+    text = """sched.schedule @matmul_relu attributes {answers = {rows = 1}} {
+      choose rows, [1, 2], 2
+      split relu.i, $rows
+      compute_at matmul, relu.i.o
+      vectorize relu.j
+    }"""
+    Path("own.nn").write_text(text)
+    argv = ["compile", model, "--shape", "x=2x4", "--schedules", "own.nn", "--emit", "loop"]
+    assert main(argv) == 0
+    assert '{name = "relu.i.o"}' in capsys.readouterr().out
+    assert main([*argv, "-o", "m.nn"]) == 0
+    assert main(["run", "m.nn", "--input", "x=x.npy", "-o", "out.npz"]) == 0
+    with np.load("out.npz") as out:
+        np.testing.assert_allclose(out["y"], np.maximum(x @ W, 0), rtol=1e-5, atol=1e-6)
+    Path("own.nn").write_text(text.replace("answers = {rows = 1}", "answers = {rows = 2}"))
+    assert main([*argv, "-o", "other.nn"]) == 0
+    assert Path("other.nn").read_text() != Path("m.nn").read_text()
+
+
+def test_what_inspect_prints_compiles_to_the_same(model: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["inspect", model, "--shape", "x=2x4", "--schedule", "matmul_relu"]) == 0
+    Path("own.nn").write_text(capsys.readouterr().out)
+    argv = ["compile", model, "--shape", "x=2x4", "--emit", "sched"]
+    assert main(argv) == 0
+    expected = sorted(capsys.readouterr().out.splitlines())
+    assert main([*argv, "--schedules", "own.nn"]) == 0
+    assert sorted(capsys.readouterr().out.splitlines()) == expected
+
+
+SCHEDULE_FILES = {
+    "no file": (None, "own.nn"),
+    "no such kernel": (
+        "sched.schedule @matmul_rel { }",
+        "own.nn:1:1: a schedule for @matmul_rel, which is no kernel of the model",
+    ),
+    "two of one name": (
+        "sched.schedule @k { }\nsched.schedule @k { }",
+        "own.nn:2:1: a second schedule for @k",
+    ),
+    "not a schedule": ("func.func @main() { func.return }", "expected schedules only"),
+    "refused": (
+        "sched.schedule @matmul_relu {\n  parallel matmul.k\n}",
+        "own.nn:2:3: parallel: 'matmul.k' is inside 'matmul.i'",
+    ),
+    "an answer that is no candidate": (
+        "sched.schedule @matmul_relu attributes {answers = {t = 3}} {\n  choose t, [1, 2], 1\n}",
+        "own.nn:2:3: choose: 't' is 3, expected one of 1, 2",
+    ),
+    "an answer to nothing": (
+        "sched.schedule @matmul_relu attributes {answers = {t = 3}} { }",
+        "own.nn:1:1: an answer to 't', which is no choice",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULE_FILES)
+def test_schedules_that_do_not_fit_are_refused(
+    model: str, name: str, capsys: pytest.CaptureFixture[str]
+):
+    text, message = SCHEDULE_FILES[name]
+    if text is not None:
+        Path("own.nn").write_text(text)
+    argv = ["compile", model, "--shape", "x=2x4", "--schedules", "own.nn", "--emit", "loop"]
+    assert main(argv) == 1
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "internal error" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--shape", "x=2x4", "--schedule", "matmul"], "did you mean 'matmul_relu'?"),
+        (["--schedule", "matmul_relu"], "kernels depend on the shapes"),
+    ],
+)
+def test_inspect_of_a_schedule_that_is_not_there(
+    model: str, argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["inspect", model, *argv]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_inspect_with_open_shapes(model: str, capsys: pytest.CaptureFixture[str]):

@@ -236,3 +236,45 @@ def test_refusals_of_a_schedule_name_the_line() -> None:
     s[d.c].split("i", 8)
     message = refusal(ScheduleError, lambda: s[d.c].unroll(d.c.op.axis[0]))
     assert "consumed" in message
+
+
+def test_reductions_in_parts_and_back_at_the_root() -> None:
+    d = Dense()
+    s = te.create_schedule(d.y)
+    i, _ = s[d.y].op.axis
+    io, _ = s[d.y].split(i, s.choose("rows", [4, 8]))
+    s[d.c].compute_at(s[d.y], io)
+    s[d.c].compute_root()
+    ko, _ = s[d.c].split(d.k, 6)
+    parts = s[d.c].rfactor(ko)
+    assert parts.loops == ["c.rf.i", "c.rf.j", "c.rf.k.o", "c.rf.k.i"]
+    start = s[d.c].decompose_reduction("i")
+    assert start.loops == ["c.init.i", "c.init.j"]
+    parts.prefetch(d.x, "i", 1)
+    text = te.lower(s, "sched")
+    for line in ("compute_root c", "rfactor c, c.k.o", "decompose_reduction c, c.i"):
+        assert f"  {line}\n" in text
+    assert "  prefetch x, c.rf.i, 1\n" in text
+    assert "  split y.i, $rows\n" in text
+    np.testing.assert_array_equal(te.build(s, d.args)(*d.arrays), d.expected)
+
+
+def test_a_dot_product_is_an_instruction() -> None:
+    x = te.placeholder((3, 8), "uint8", "x")
+    w = te.placeholder((8, 16), "int8", "w")
+    k = te.reduce_axis((0, 8), name="k")
+    c = te.compute(
+        (3, 16),
+        lambda i, j: te.sum(te.cast("int32", x[i, k]) * te.cast("int32", w[k, j]), axis=k),
+        name="c",
+    )
+    s = te.create_schedule(c)
+    _, j = s[c].op.axis
+    ko, ki = s[c].split(k, 4)
+    s[c].reorder(ko, j, ki)
+    s[c].tensorize(j, "dot4_u8s8")
+    rng = np.random.default_rng(3)
+    left = rng.integers(0, 256, (3, 8), np.uint8)
+    right = rng.integers(-128, 128, (8, 16), np.int8)
+    expected = left.astype(np.int32) @ right.astype(np.int32)
+    np.testing.assert_array_equal(te.build(s, [x, w, c])(left, right), expected)

@@ -339,6 +339,20 @@ def _store(builder: Builder, node: Node, place: Place) -> None:
     builder.finish(op, place)
 
 
+def _prefetch(builder: Builder, node: Node, place: Place) -> None:
+    _, (position, name), ref, over, attrs = node
+    op_class = builder.op_class(name, position)
+    properties, attributes = builder.properties(op_class, attrs)
+    source, variables, map_ = _access(builder, ref, over, ())
+    if variables.opaque:
+        raise Malformed(position, "what is prefetched depends on loop variables only")
+    properties["map"] = map_
+    op = op_class.create(
+        operands=[source, *variables.values], properties=properties, attributes=attributes
+    )
+    builder.finish(op, place)
+
+
 def _over_tile(builder: Builder, node: Node, place: Place) -> None:
     """loop.mask and loop.iota."""
     _, (position, name), expr, over, attrs, types = node
@@ -383,6 +397,7 @@ BUILDERS["loop_stmt"] = _stmt
 BUILDERS["loop_if"] = _if
 BUILDERS["loop_load"] = _load
 BUILDERS["loop_store"] = _store
+BUILDERS["loop_prefetch"] = _prefetch
 BUILDERS["loop_condition"] = _over_tile
 BUILDERS["loop_reduce"] = _reduce
 __all__ = ["symbol_name"]

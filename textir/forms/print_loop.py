@@ -349,6 +349,15 @@ def _store(p: TextPrinter, op: Operation, indent: str) -> str | None:
     return f"loop.store {p.names.of(values[0])}, {access}{mask}{more}"
 
 
+def _prefetch(p: TextPrinter, op: Operation, indent: str) -> str | None:
+    more = extra(p, op, ("map",), "")
+    if more is None or not op.operands or op.results or op.regions:
+        return None
+    source, *ivs = op.operands
+    access = _access(p, source, ivs, (), op.properties.get("map"), ())
+    return None if access is None else f"loop.prefetch {access}{more}"
+
+
 def _over_tile(p: TextPrinter, op: Operation, indent: str) -> str | None:
     """loop.mask and loop.iota."""
     if len(op.results) != 1 or op.regions:
@@ -401,5 +410,6 @@ FORMS["loop.stmt"] = _stmt
 FORMS["loop.if"] = _if
 FORMS["loop.load"] = _load
 FORMS["loop.store"] = _store
+FORMS["loop.prefetch"] = _prefetch
 FORMS["loop.mask"] = FORMS["loop.iota"] = _over_tile
 FORMS["loop.reduce"] = _reduce

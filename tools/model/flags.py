@@ -26,7 +26,9 @@ class Flags(argparse.Namespace):
     timing: bool
     debug: bool
     interpret: bool = False
-    schedules: bool
+    all_schedules: bool
+    schedule: str | None
+    schedules: str | None
     emit: str
     against: str | None
     profile: bool
@@ -123,11 +125,22 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "inspect")
-    parser.add_argument("--schedules", action="store_true", help="print each kernel's schedule")
+    parser.add_argument(
+        "--schedules",
+        dest="all_schedules",
+        action="store_true",
+        help="print each kernel's schedule",
+    )
+    parser.add_argument(
+        "--schedule", metavar="KERNEL", help="print the schedule of one kernel, and nothing else"
+    )
 
 
 def _add_compile(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "compile")
+    parser.add_argument(
+        "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
+    )
     parser.add_argument("--emit", choices=LEVELS, default="obj", help="the level (default obj)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: stdout")
 

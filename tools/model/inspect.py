@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
 from ...compiler.model import Model, compile
 from ...compiler.program import Compiled
 from ...compiler.signature import Signature
+from ...core.errors import InputError
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.te import CallOp
 from ...runtime.memory import MemoryUse
 from ...runtime.program import HostStep
+from ...schedules.primitives.lookup import suggestion
 from ...textir import print_module
 from .flags import Flags
 
@@ -32,6 +34,9 @@ def run(flags: Flags) -> None:
         cache=False,  # it holds programs, not kernels
     )
     console = Console(markup=False)
+    if flags.schedule is not None:
+        _schedule(model, flags.schedule)
+        return
     console.print(_signatures("inputs", model.inputs), _signatures("outputs", model.outputs))
     console.print(_operators(model.module))
     console.print(_parameters(model.module))
@@ -41,8 +46,9 @@ def run(flags: Flags) -> None:
         console.print(f"kernels depend on the shapes: {names}")
         return
     console.print(_kernels(compiled))
-    if flags.schedules:
-        _schedules(console, compiled)
+    if flags.all_schedules:
+        for name in compiled.kernels.schedules:
+            console.print(_schedule_text(compiled, name, name), highlight=False)
     _host_steps(console, compiled)
     console.print(_memory(compiled, model))
 
@@ -95,9 +101,24 @@ def _kernels(compiled: Compiled) -> Table:
     return table
 
 
-def _schedules(console: Console, compiled: Compiled) -> None:
-    for schedule in compiled.kernels.schedules.values():
-        console.print(print_module(ModuleOp([schedule.clone()])), highlight=False)
+def _schedule(model: Model, name: str) -> None:
+    """Print what one kernel uses, as `nnc compile --schedules` reads it."""
+    if model.compiled is None:
+        names = " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
+        raise InputError("kernels depend on the shapes", hint=names)
+    kernels = model.compiled.kernels
+    if name not in kernels.code:
+        raise InputError(f"no kernel '{name}'", hint=suggestion(name, kernels.code))
+    symbol = kernels.symbols[name]
+    if symbol not in kernels.schedules:
+        raise InputError(f"kernel '{name}' is written as loops, it has no schedule")
+    print(_schedule_text(model.compiled, symbol, name), end="")
+
+
+def _schedule_text(compiled: Compiled, symbol: str, name: str) -> str:
+    schedule = compiled.kernels.schedules[symbol].clone()
+    schedule.kernel = SymbolRefAttr(name)
+    return print_module(ModuleOp([schedule]))
 
 
 def _host_steps(console: Console, compiled: Compiled) -> None:
