@@ -11,6 +11,7 @@ from ..dialects.graph.base import KernelOp
 from ..lowering.program import PackedConstants, ProgramPlan, barrier_text, plan_program
 from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
+from ..targets import resolve
 from .host import host_function
 from .kernels import KernelCompiler, Kernels
 from .link import link_artifact
@@ -45,7 +46,8 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
 
     Returns: the operators of each kernel, by its symbol.
     """
-    module.attributes["nnc.target"] = StringAttr(options.target.name)
+    is_host = options.target == resolve("cpu")  # tuned, not the level of its name
+    module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
     if options.numerics == "fast":
         run_passes(FAST, module, timings)
     run_passes(FUSE, module, timings)

@@ -23,6 +23,7 @@ class Target:
         registers: how many of them a kernel may use.
         l1_bytes, l2_bytes: data caches of one core; l3_bytes: shared by some.
         fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
+        memory_latency: cycles from a prefetch to the use of its line.
         loads_per_cycle: vectors, or scalars that are broadcast.
         dram_bytes_per_cycle: what one core reads from memory.
     """
@@ -38,6 +39,7 @@ class Target:
     l3_bytes: int = 32 * 1024 * 1024
     fma_latency: int = 4
     fma_per_cycle: int = 2
+    memory_latency: int = 450
     loads_per_cycle: int = 2
     dram_bytes_per_cycle: float = 6.0
 

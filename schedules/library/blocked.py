@@ -15,6 +15,7 @@ one, pooling and elementwise chains have vectors of x themselves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -36,12 +37,16 @@ ENOUGH_SHARES = 8
 
 @dataclass(frozen=True)
 class BlockedTile:
-    """`rows` pixels of axis `row` (a position; `None`: one) by `width` channels of axis `lane`."""
+    """`rows` pixels of axis `row` (a position; `None`: one) by `width` channels of axis `lane`.
+
+    In an outer product pixels are broadcast against vectors of weights.
+    """
 
     lane: int
     width: int
     row: int | None
     rows: int
+    is_outer_product: bool = False
 
 
 def is_blocked(compute: Compute) -> bool:
@@ -103,7 +108,32 @@ def schedule_blocked(
     _mark(schedule, inside, tile)
     overlaps = _row_tail(compute, tile) == "shift"
     share(schedule, whole[:-1] if overlaps else whole, compute.points)
+    if tile.is_outer_product:
+        prefetch_weights(schedule, facts, compute, reduced, tile.rows * tile.width, target)
     return True
+
+
+def prefetch_weights(
+    schedule: Schedule,
+    facts: Kernel,
+    compute: Compute,
+    reduced: Sequence[str],
+    products: int,
+    target: Target,
+) -> None:
+    """Ask for packed weights as long before they are used as memory takes to bring them.
+
+    Args:
+        reduced: the summed loops of the tile, of which the innermost goes through the weights.
+        products: multiply-adds in one iteration of it.
+    """
+    if not reduced or (schedule.extent(reduced[-1]) or 2) < 2:
+        return
+    cycles = products / (target.lanes * target.fma_per_cycle)
+    for read in compute.reads:
+        if facts.is_const(read.source):
+            distance = max(1, round(target.memory_latency / cycles))
+            schedule.prefetch(facts.name(read.source), reduced[-1], distance)
 
 
 def _row_tail(compute: Compute, tile: BlockedTile) -> str | None:
@@ -207,14 +237,15 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile 
     row = rows[-1] if rows else None
     size = compute.parallel[row].size if row is not None else 1
     length = compute.parallel[lane].size
-    if compute.product() is not None and broadcast:
+    is_outer_product = compute.product() is not None and bool(broadcast)
+    if is_outer_product:
         width, count = _outer_product(compute, facts, lane, length, size, target)
     elif compute.reduce:
         width = lanes * (1 if row is not None else independent_vectors(-(-length // lanes)))
         count = balanced(size, MAX_ROWS)
     else:
         width, count = lanes, balanced(size, ELEMENTWISE_ROWS)
-    return BlockedTile(lane, width, row, count)
+    return BlockedTile(lane, width, row, count, is_outer_product)
 
 
 def independent_vectors(count: int) -> int:

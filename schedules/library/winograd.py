@@ -24,7 +24,7 @@ from ...dialects.loop import CoeffOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel
-from .blocked import balanced
+from .blocked import balanced, prefetch_weights
 from .elementwise import share
 
 
@@ -94,7 +94,7 @@ def schedule_tiled_convolution(
     if rows is not None:
         schedule.compute_at(conv.before[-1].symbol, rows)
     _before(schedule, conv, plan)
-    _products(schedule, facts, conv, plan)
+    _products(schedule, facts, conv, plan, target)
     _share(schedule, conv, plan)
 
 
@@ -130,6 +130,8 @@ def choose_plan(conv: TiledConvolution, target: Target) -> Plan:
     by_row = _streamed(u_bytes, row_blocks, target)
     by_rows = by_row < by_group and row_blocks >= MIN_ROW_BLOCKS
     count = conv.extent("tw") if by_rows else tiles
+    if not by_rows and 8 < count < target.registers - 2:
+        vectors = 1  # all tiles in registers: every weight is read once
     if count <= 4 and out % (4 * lanes) == 0 and groups >= 4 * MIN_ROW_BLOCKS:
         vectors = 4
     limit = (target.registers - 1 - vectors) // vectors
@@ -223,7 +225,9 @@ def _before(schedule: Schedule, conv: TiledConvolution, plan: Plan) -> None:
         share(schedule, [loops["n"], *outer, loops["th"]], last.points)
 
 
-def _products(schedule: Schedule, facts: Kernel, conv: TiledConvolution, plan: Plan) -> None:
+def _products(
+    schedule: Schedule, facts: Kernel, conv: TiledConvolution, plan: Plan, target: Target
+) -> None:
     """The nest of M: position by position, tiles as rows, a group's channels as lanes."""
     compute = conv.products
     loops = _loops(compute)
@@ -241,10 +245,12 @@ def _products(schedule: Schedule, facts: Kernel, conv: TiledConvolution, plan: P
     if plan.rows > 1:
         schedule.unroll(part)
     schedule.vectorize(loops["c"])
+    work = plan.rows * plan.width
     for read in compute.reads:
         if facts.is_const(read.source) and buffer_type(read.source).layout.name == "none":
             blocks = (dim(2) // plan.width, dim(0), dim(1), dim(3), dim(2) % plan.width)
             schedule.pack(facts.name(read.source), AffineMap(4, 0, blocks))
+    prefetch_weights(schedule, facts, compute, summed, work, target)
 
 
 def _after(schedule: Schedule, loops: dict[str, str]) -> list[str]:
