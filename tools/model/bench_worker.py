@@ -24,7 +24,7 @@ Outputs = dict[str, Any]
 System = Callable[[dict[str, Any]], Outputs]
 Task = dict[str, Any]
 WARM_SECONDS = 0.3
-WAKE_SECONDS = 0.005
+WAKE_SECONDS = 0.25
 """How long a system runs untimed after a pause: its threads wake, its data is in caches again."""
 _PR_SET_PDEATHSIG = 1
 

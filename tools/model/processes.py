@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from ...core.errors import NncError
 
-ROUND_SECONDS = 0.05
+ROUND_SECONDS = 0.1
 MAX_RUNS = 1000
 """Runs of one round: as many as fit into ROUND_SECONDS, at least one."""
 LOAD_TIMEOUT = 900.0
