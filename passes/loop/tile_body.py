@@ -340,11 +340,12 @@ class TileWriter:
         op = statement.op
         dest = op.outs[index]
         exprs = statement.access(op.out_maps.data[index].data.results, 0, self.space)
+        kept = masks.guards if _has_other_writer(op, dest) else []
+        around = [guard for guard in kept if not used(guard)[0] & statement.reduce_numbers]
         if buffer_type(dest).space.data == "register":
-            if masks.guards and dest in self.registers and _has_other_writer(op, dest):
+            mask = self.mask(around)
+            if mask is not None and dest in self.registers:
                 before = self.pick(op, self.registers[dest], exprs)
-                mask = self.mask(masks.guards)
-                assert mask is not None
                 element = tile_type(value).element_type
                 value = self.elementwise("arith.select", [mask, value, before], element)
             numbers = {*self.space.axis_numbers(exprs), *self.numbers_of(value)}
@@ -359,8 +360,7 @@ class TileWriter:
                 where=describe(op),
                 hint="compute this inside the loop that is not vectorized or unrolled",
             )
-        guards = masks.for_access(dest, exprs, self.space)
-        mask = self.mask(guards)
+        mask = self.mask(around or masks.for_access(dest, exprs, self.space))
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
         source = self.broadcast(value, numbers)

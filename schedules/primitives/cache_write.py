@@ -19,7 +19,7 @@ from xdsl.ir.affine import AffineDimExpr, AffineMap
 from ...core.affine import dim
 from ...core.errors import ScheduleError
 from ...dialects.index_space import AxisAttr
-from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, StmtOp, buffer_type
+from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import copy_stmt, loop_nest, variable_hint
 from .lookup import find_stmt, fresh_symbol, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
@@ -80,7 +80,7 @@ def _axes_of_out(stmt: StmtOp) -> list[int]:
 
 
 def require_whole(stmt: StmtOp, root: Operation, primitive: str, hint: str) -> None:
-    """Raises: ScheduleError: the nest computes a part for each iteration of a loop around it."""
+    """Raises: ScheduleError: the nest computes a part at a time, or holds a reader of it."""
     for loop in loops_around(root):
         if role(stmt, loop) != FREE:
             raise ScheduleError(
@@ -88,6 +88,16 @@ def require_whole(stmt: StmtOp, root: Operation, primitive: str, hint: str) -> N
                 f"iteration of '{loop.loop_name.data}'",
                 hint=hint,
             )
+    for out in stmt.outs:
+        for use in out.uses:
+            reader = use.operation.parent_op()
+            if isinstance(use.operation, ReadOp) and root.is_ancestor(use.operation):
+                assert isinstance(reader, StmtOp)
+                raise ScheduleError(
+                    f"{primitive}: @{reader.sym_name.data}, inside the nest of "
+                    f"'{stmt.sym_name.data}', reads what would be written after that nest",
+                    hint=hint,
+                )
 
 
 def rename_nest(kernel: KernelOp, root: Operation, old: str, new: str) -> None:

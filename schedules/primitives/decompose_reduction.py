@@ -29,6 +29,7 @@ from ...dialects.loop import ForOp, IndexOp, KernelOp, StmtOp, YieldOp, buffer_t
 from ...dialects.loop.build import make_stmt, variable_hint
 from .index_value import IndexBuilder
 from .lookup import find_loop, find_stmt, fresh_symbol, nest_root, owner_of, require_sole_writer
+from .mark import is_private
 from .rewrite import edit_maps, normalize
 from .space import FREE, PARALLEL, REDUCE, is_disjoint, loops_around, role
 
@@ -65,6 +66,11 @@ def _require_startable(kernel: KernelOp, stmt: StmtOp, target: ForOp) -> list[Fo
     own = nest_root(kernel, stmt).is_ancestor(target) and owner_of(kernel, target) == symbol
     if not own or not target.is_ancestor(stmt):
         raise ScheduleError(f"decompose_reduction: '{name}' is not a loop of '{symbol}'")
+    if any(is_private(out, target) for out in stmt.outs):
+        raise ScheduleError(
+            f"decompose_reduction: the buffer of '{symbol}' is made inside '{name}'",
+            hint="decompose further in, or before reverse_compute_at",
+        )
     around = loops_around(stmt)
     at = around.index(target)
     for loop in around[:at]:

@@ -196,7 +196,7 @@ _TAILS = {"mask": _mask, "peel": _peel, "shift": _shift, "pad": _pad, "balanced"
 
 
 def _require_recomputable(loop: ForOp) -> None:
-    """Raises: ScheduleError: overlapping tiles would add terms of a reduction twice."""
+    """Raises: ScheduleError: overlapping tiles would add terms twice, or repeat steps of a scan."""
     name = loop.loop_name.data
     for stmt in stmts_in(loop):
         kind = role(stmt, loop)
@@ -207,6 +207,12 @@ def _require_recomputable(loop: ForOp) -> None:
                 "combined twice",
                 hint="use the tail mask or peel",
             )
+        if kind == FREE and not all(_is_inside(out, loop) for out in stmt.outs):
+            raise ScheduleError(
+                f"split: the iterations of '{name}' compute all of @{symbol} one after the other, "
+                "and those of overlapping tiles would run twice",
+                hint="use the tail mask or peel",
+            )
         around = [other for other in loops_around(loop) if role(stmt, other) == REDUCE]
         if around and kind != FREE:
             outer = around[0].loop_name.data
@@ -215,6 +221,12 @@ def _require_recomputable(loop: ForOp) -> None:
                 "overlapping tiles would combine terms twice",
                 hint=f"reorder '{name}' outside '{outer}' first, or use the tail mask",
             )
+
+
+def _is_inside(buffer: SSAValue, loop: ForOp) -> bool:
+    """Whether a buffer is made anew by each iteration."""
+    owner = buffer.owner.parent_op()
+    return owner is not None and loop.is_ancestor(owner)
 
 
 def _cut_by_domain(loop: ForOp, high: int) -> bool:
