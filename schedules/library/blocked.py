@@ -123,9 +123,8 @@ def prefetch_weights(
 ) -> None:
     """Ask for packed weights as long before they are used as memory takes to bring them.
 
-    Args:
-        reduced: the summed loops of the tile, of which the innermost goes through the weights.
-        products: multiply-adds in one iteration of it.
+    `reduced` are the summed loops of the tile, of which the innermost goes through the weights;
+    `products` counts the multiply-adds in one iteration of it.
     """
     if not reduced or (schedule.extent(reduced[-1]) or 2) < 2:
         return

@@ -100,6 +100,7 @@ def _lanes_in_rows(
         own = [loop for loop in _loops_in_row(schedule, compute, outer) if loop not in reduced]
         if reduced:
             short &= lanes_of_reduction(schedule, compute, target, numerics)
+            short &= not own  # a loop that stays indexes the sums
         elif own:
             short &= not lanes_of_elements(schedule, compute, own, target, "peel")
         if not own:
