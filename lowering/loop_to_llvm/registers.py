@@ -244,7 +244,14 @@ class Registers:
                 for at, name in zip(rows, self.memory.across(op, access, rows), strict=True):
                     self.writer.scope.memo[(op.res, at)] = name
                 return self.register(op.res, position)
-        return self.memory.load(op, access, position, self.mask_of(op.mask, position))
+        mask = self.mask_of(op.mask, position)
+        # neighbouring windows share most of what they read
+        key = ("place", op, access.at(position), position.width, mask)
+        name = self.writer.recall(key) if not op.indices else None
+        if name is None:
+            name = self.memory.load(op, access, position, mask)
+            self.writer.scope.memo[key] = name
+        return name
 
     def rows_of(self, op: LoadOp, position: Position, label: str) -> list[Position]:
         """Neighbouring registers along an axis that are loaded together, unless masked."""
