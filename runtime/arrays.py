@@ -1,10 +1,16 @@
-"""Arrays as compiled code takes them: contiguous, in native byte order, on a cache line."""
+"""Arrays as compiled code takes them: contiguous, in native byte order, aligned.
+
+Memory of large arrays is recycled: the operating system takes longer to hand out a megabyte, page
+by page, than many a kernel takes to fill it.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from ctypes import addressof, c_char
 from math import prod
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -12,6 +18,12 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 LINE = 64
+ALIGNMENT = 16
+"""Of arrays that callers bring; what NumPy guarantees. Ours begin on a cache line."""
+RECYCLED_BYTES = 64 * 1024
+"""Arrays from this size on are made of recycled memory."""
+KEPT_BYTES = 256 * 1024 * 1024
+"""At most this much free memory is kept for later."""
 _first_byte: Callable[[Any], c_char] = c_char.from_buffer
 
 
@@ -30,9 +42,58 @@ def aligned_bytes(size: int) -> npt.NDArray[np.uint8]:
     return raw[start : start + size]
 
 
+class _FreeBlocks:
+    """Memory that nobody uses, by size; the oldest goes where there is too much."""
+
+    def __init__(self) -> None:
+        self.blocks: OrderedDict[int, list[npt.NDArray[np.uint8]]] = OrderedDict()
+        self.total = 0
+        self.lock = RLock()  # an array may be freed, by the collector, while we hold it
+
+    def take(self, size: int) -> npt.NDArray[np.uint8]:
+        """A block of `size` bytes, a free one if there is one."""
+        with self.lock:
+            found = self.blocks.get(size)
+            if found:
+                self.total -= size
+                return found.pop()
+        return aligned_bytes(size)
+
+    def give(self, block: npt.NDArray[np.uint8]) -> None:
+        """Keep a block for later."""
+        with self.lock:
+            self.blocks.setdefault(block.size, []).append(block)
+            self.blocks.move_to_end(block.size)
+            self.total += block.size
+            while self.total > KEPT_BYTES:
+                size, blocks = next(iter(self.blocks.items()))
+                if blocks:
+                    blocks.pop()
+                    self.total -= size
+                if not blocks:
+                    del self.blocks[size]
+
+
+_FREE = _FreeBlocks()
+
+
+class _Owner:
+    """Owns a block as long as an array views it; then the block is free."""
+
+    def __init__(self, block: npt.NDArray[np.uint8]):
+        self.block, self.free = block, _FREE
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        self.free.give(self.block)
+
+
 def aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """As `np.empty`, beginning on a cache line."""
     count = prod(shape)
+    size = count * dtype.itemsize
+    if size >= RECYCLED_BYTES:
+        return np.asarray(_Owner(_FREE.take(size))).view(dtype).reshape(shape)
     raw = np.empty(count + LINE // dtype.itemsize, dtype)
     start = -address(raw) % LINE // dtype.itemsize
     return raw[start : start + count].reshape(shape)
@@ -42,7 +103,7 @@ def is_ready(array: Array) -> bool:
     """Whether compiled code can take this array as it is."""
     if not array.flags.c_contiguous or not array.dtype.isnative:
         return False
-    return address(array) % LINE == 0 or array.size == 0
+    return address(array) % ALIGNMENT == 0 or array.size == 0
 
 
 def ready(array: Array) -> Array:

@@ -12,6 +12,7 @@ from xdsl.ir.affine import AffineExpr
 from ...core.affine import Ranges, const, dim, linear_terms, simplify, substitute, used
 from ...dialects.index_space import AxisAttr
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, StmtOp, buffer_type
+from ...targets import Target
 from ..replay import Schedule
 
 EXPENSIVE = (
@@ -123,6 +124,10 @@ class Kernel:
         args = list(self.op.body.block.args)
         return any(args[i] is buffer for i in self.op.const_positions)
 
+    def is_argument(self, buffer: SSAValue) -> bool:
+        """Whether a buffer comes from outside."""
+        return any(arg is buffer for arg in self.op.body.block.args)
+
     def name(self, buffer: SSAValue) -> str:
         """The name of an argument."""
         args = list(self.op.body.block.args)
@@ -225,3 +230,10 @@ def vector_stride(
     offset = element_offset(type_, exprs, compute.axes)
     split = simplify(substitute(offset, dims), Ranges((*ranges, (0, width))))
     return stride(split, count)
+
+
+def streamed(size: int, times: int, target: Target) -> float:
+    """Cycles to read `size` bytes `times` times, after they have been used last long ago."""
+    near = size < target.l2_bytes * 0.6
+    rate = 64.0 if near else 24.0 if size < target.l3_bytes * 0.6 else target.dram_bytes_per_cycle
+    return size * times / rate

@@ -21,7 +21,15 @@ from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, vector_stride
+from .analysis import (
+    Compute,
+    Kernel,
+    loops_like,
+    out_stride,
+    read_stride,
+    streamed,
+    vector_stride,
+)
 from .elementwise import PARALLEL_POINTS
 
 
@@ -51,8 +59,6 @@ def schedule_contraction(
     pack_factors(schedule, facts, compute, tile)
     outer = epilogue or compute
     names = loops_like(schedule, outer, compute)
-    whole: list[str] = []
-    inside: list[str] = []
     lane_whole, lane_part = _split(
         schedule, names[tile.lane], tile.width, compute.parallel[tile.lane].size
     )
@@ -60,14 +66,14 @@ def schedule_contraction(
     if tile.row is not None:
         size = compute.parallel[tile.row].size
         row_whole, row_part = _split(schedule, names[tile.row], tile.rows, size)
-    for position, name in enumerate(names):
-        if position == tile.lane:
-            whole += [lane_whole] if lane_whole else []
-        elif position == tile.row:
-            whole += [row_whole] if row_whole else []
-        else:
-            whole.append(name)
+    tiles = {tile.lane: lane_whole, tile.row: row_whole}
+    whole = [loop for at, name in enumerate(names) if (loop := tiles.get(at, name)) is not None]
     inside = [part for part in (row_part, lane_part) if part]
+    panels = lane_whole if row_whole and panels_first(compute, tile, target) else None
+    if panels and row_whole:
+        whole.remove(panels)
+        whole.insert(whole.index(row_whole), panels)
+    copy = _panel_copy(schedule, facts, compute, tile) if panels else None
     reduced = [compute.loop(axis) for axis in compute.reduce]
     if epilogue is None:
         schedule.reorder(*whole, *reduced, *inside)
@@ -76,8 +82,64 @@ def schedule_contraction(
     for part, mark in ((row_part, schedule.unroll), (lane_part, schedule.vectorize)):
         if part:
             mark(part)
+    if panels and copy:
+        schedule.compute_at(copy.symbol, panels)
+        schedule.vectorize(copy.lanes)
+        whole = whole[: whole.index(panels) + 1]
     _share(schedule, whole, compute.points)
     return True
+
+
+def _factors(compute: Compute, tile: Tile) -> tuple[ReadOp, ReadOp]:
+    """The factor along the lanes, then the one that is broadcast."""
+    lhs, rhs = compute.product() or (None, None)
+    assert lhs is not None
+    assert rhs is not None
+    return (rhs, lhs) if read_stride(compute, lhs, tile.lane) == 0 else (lhs, rhs)
+
+
+def panels_first(compute: Compute, tile: Tile, target: Target) -> bool:
+    """Whether panels of the streamed factor stay in cache while all rows pass, or the other way.
+
+    Either the streamed factor is read again for every tile of rows, or the broadcast one for every
+    panel; `panel` bytes must fit the cache.
+    """
+    assert tile.row is not None
+    factors = _factors(compute, tile)
+    whole, rows = (4 * buffer_type(read.source).num_elements for read in factors)
+    panels = -(-compute.parallel[tile.lane].size // tile.width)
+    tiles = -(-compute.parallel[tile.row].size // tile.rows)
+    if whole // panels > target.l2_bytes * PANEL_SHARE:
+        return False
+    by_rows = streamed(whole, tiles, target) + streamed(rows, 1, target)
+    return streamed(rows, panels, target) + streamed(whole, 1, target) < by_rows
+
+
+PANEL_SHARE = 0.6
+"""Of the second cache, what a panel may take."""
+
+
+@dataclass(frozen=True)
+class PanelCopy:
+    """The compute that copies panels, and its loop along the lanes."""
+
+    symbol: str
+    lanes: str
+
+
+def _panel_copy(
+    schedule: Schedule, facts: Kernel, compute: Compute, tile: Tile
+) -> PanelCopy | None:
+    """Read a streamed factor that is not packed through a copy, of which each panel is made once.
+
+    Its rows lie whole rows of the matrix apart, each on another page.
+    """
+    read, _ = _factors(compute, tile)
+    if facts.is_const(read.source) or not facts.is_argument(read.source) or not _is_plain(read):
+        return None
+    copy = schedule.cache_read(facts.name(read.source), compute.symbol, "scratch")
+    lanes = next(i for i, e in enumerate(read.map.data.results) if tile.lane in used(e)[0])
+    return PanelCopy(copy, f"{copy}.d{lanes}")
 
 
 def _attach(
@@ -121,11 +183,11 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
     lane = compute.last_long_axis
     if lane is None or out_stride(compute, lane) != 1:
         return None
-    for streamed, broadcast in ((rhs, lhs), (lhs, rhs)):
-        along = read_stride(compute, streamed, lane)
-        packable = facts.is_const(streamed.source) and _is_plain(streamed)
+    for lanes, broadcast in ((rhs, lhs), (lhs, rhs)):
+        along = read_stride(compute, lanes, lane)
+        packable = facts.is_const(lanes.source) and _is_plain(lanes)
         if read_stride(compute, broadcast, lane) == 0 and (along == 1 or (packable and along)):
-            row = _row_axis(compute, streamed, broadcast, lane)
+            row = _row_axis(compute, lanes, broadcast, lane)
             return _sized(compute, lane, row, target)
     return None
 
@@ -140,8 +202,10 @@ class Rows:
 
 def _is_plain(read: ReadOp) -> bool:
     """Whether a read's indices are axes themselves, as packing wants."""
-    return read.fill is None and all(
-        e in [dim(i) for i in range(read.map.data.num_dims)] for e in read.map.data.results
+    return (
+        read.fill is None
+        and not read.symbols
+        and all(e in [dim(i) for i in range(read.map.data.num_dims)] for e in read.map.data.results)
     )
 
 

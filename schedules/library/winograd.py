@@ -23,7 +23,7 @@ from ...core.affine import dim
 from ...dialects.loop import CoeffOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel
+from .analysis import Compute, Kernel, streamed
 from .blocked import balanced, prefetch_weights
 from .elementwise import share
 
@@ -126,8 +126,8 @@ def choose_plan(conv: TiledConvolution, target: Target) -> Plan:
     groups = -(-out // (vectors * lanes))
     v_bytes = 4 * positions * tiles * channels
     u_bytes = 4 * positions * out * channels
-    by_group = _streamed(v_bytes, groups, target) + _streamed(u_bytes, 1, target)
-    by_row = _streamed(u_bytes, row_blocks, target)
+    by_group = streamed(v_bytes, groups, target) + streamed(u_bytes, 1, target)
+    by_row = streamed(u_bytes, row_blocks, target)
     by_rows = by_row < by_group and row_blocks >= MIN_ROW_BLOCKS
     count = conv.extent("tw") if by_rows else tiles
     if not by_rows and 8 < count < target.registers - 2:
@@ -140,13 +140,6 @@ def choose_plan(conv: TiledConvolution, target: Target) -> Plan:
 
 MIN_ROW_BLOCKS = 4
 """Fewer rows of tiles than this are not shared out evenly."""
-
-
-def _streamed(size: int, times: int, target: Target) -> float:
-    """Cycles to read `size` bytes `times` times, after they have been used last long ago."""
-    level = target.l2_bytes * 0.6
-    rate = 64.0 if size < level else 24.0 if size < target.l3_bytes * 0.6 else 6.0
-    return size * times / rate
 
 
 def _loops(compute: Compute) -> dict[str, str]:

@@ -221,3 +221,31 @@ def test_reductions_over_any_axes(shape: tuple[int, ...], axes: str, combiner: s
     for machine in ("cpu", "x86-64-v3") if IS_X86 else ("cpu",):
         check(text, [x], machine)
         check(text, [x], machine, "strict")
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("epilogue", [False, True])
+def test_panels_of_a_large_dynamic_factor_are_copied(machine: str, epilogue: bool) -> None:
+    """x [73, 707] times w [707, 603], which is larger than the second cache: tails everywhere."""
+    m, k, n = 73, 707, 603
+    result = type_of((m, n))
+    last = f"%y = te.compute @y [i: {m}, j: {n}] {{ max(%c[i, j] + %b[j], 0.0) }} : {result}"
+    text = f"""
+    te.kernel @k(%x: {type_of((m, k))}, %w: {type_of((k, n))}, %b: {type_of((n,))}) -> {result} {{
+      %c = te.compute @c [i: {m}, j: {n}] sum [k: {k}] {{ %x[i, k] * %w[k, j] }} : {result}
+      {last if epilogue else ""}
+      te.return {"%y" if epilogue else "%c"}
+    }}
+    """
+    random = np.random.default_rng(3)
+    inputs = [random.standard_normal(s).astype(np.float32) for s in ((m, k), (k, n), (n,))]
+    made = next(iter(parse(text).ops))
+    assert isinstance(made, KernelOp)
+    kernel = KernelConverter(made).convert()
+    schedule = schedule_kernel(kernel, resolve(machine), "fast")
+    assert any(op.name == "sched.cache_read" for op in schedule.body.block.ops)
+    form_tiles(kernel)
+    (got,) = NativeKernel(kernel, resolve(machine))(*inputs)
+    exact = inputs[0].astype(np.float64) @ inputs[1]
+    want = np.maximum(exact + inputs[2], 0) if epilogue else exact
+    np.testing.assert_allclose(got, want, rtol=0, atol=3e-4)
