@@ -5,7 +5,7 @@ A value has the tile axes it depends on, by name; what lacks an axis broadcasts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, cast
@@ -270,7 +270,7 @@ class TileWriter:
         if op.fill is not None:
             guards = [g for g in read_guards(exprs, op, self.space) if g not in masks.discharged]
         elif op.source not in self.registers:  # a guarded read is masked anyway
-            guards = masks.for_access(op.source, exprs, self.space)
+            guards = masks.for_access(op.source, op.map.data, exprs, self.space)
         if op.source in self.registers:
             result = self.pick(op, self.registers[op.source], exprs)
             mask = self.mask(guards)
@@ -360,7 +360,9 @@ class TileWriter:
                 where=describe(op),
                 hint="compute this inside the loop that is not vectorized or unrolled",
             )
-        mask = self.mask(around or masks.for_access(dest, exprs, self.space))
+        mask = self.mask(
+            around or masks.for_access(dest, op.out_maps.data[index].data, exprs, self.space)
+        )
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
         source = self.broadcast(value, numbers)
@@ -384,7 +386,7 @@ class TileWriter:
         operands, dims = self.space.project(exprs, numbers)
         map_ = AffineMap(len(operands) + len(numbers), 0, tuple(dims))
         type_ = self.tile(numbers, buffer_type(dest).element_type)
-        mask = self.mask(masks.for_access(dest, exprs, self.space))
+        mask = self.mask(masks.for_access(dest, op.out_maps.data[index].data, exprs, self.space))
         source = self.buffers.get(dest, dest)
         return self.add(LoadOp(source, map_, type_, ivs=operands, mask=mask))
 
@@ -406,17 +408,21 @@ class Masks:
     Attributes:
         guards: of the statement's domain, not yet seen to by a loop's bounds or a condition.
         discharged: guards that are seen to.
+        axes: the axes that a guard keeps in their extents.
     """
 
     guards: list[AffineExpr]
     discharged: list[AffineExpr]
+    axes: Mapping[AffineExpr, set[int]]
 
     def for_access(
-        self, buffer: SSAValue, exprs: Sequence[AffineExpr], space: LoopSpace
+        self, buffer: SSAValue, map_: AffineMap, exprs: Sequence[AffineExpr], space: LoopSpace
     ) -> list[AffineExpr]:
         """The guards without which this access could leave its buffer's memory.
 
-        Lanes of padding are memory: what lies inside the physical extents may be touched.
+        Those of axes that `map_` does not mention are none of them, though they may share a fused
+        loop with it. Lanes of padding are memory: what lies inside the physical extents may be
+        touched.
         """
         type_ = buffer_type(buffer)
         physical = [
@@ -428,4 +434,9 @@ class Masks:
             if not (space.holds(expr) and space.holds(const(extent - 1) - expr)):
                 outside, touched = True, touched | used(expr)[0]
         never = [g for g in self.guards if outside and not used(g)[0]]
-        return never or [guard for guard in self.guards if used(guard)[0] & touched]
+        own = {axis for expr in map_.results for axis in used(expr)[0]}
+        return never or [
+            guard
+            for guard in self.guards
+            if used(guard)[0] & touched and self.axes.get(guard, own) & own
+        ]

@@ -175,7 +175,7 @@ class Reductions:
     def masks(self, statement: Statement) -> Masks:
         """What accesses of a statement must still respect."""
         done = self.discharged[statement.op]
-        return Masks([g for g in statement.guards if g not in done], done)
+        return Masks([g for g in statement.guards if g not in done], done, statement.guard_axes)
 
     def elements(self, statement: Statement) -> list[Attribute]:
         """Element types of what a statement writes."""

@@ -178,6 +178,7 @@ class Statement:
         absorbed: further ones, of guarded reads whose fill value adds nothing to the reduction:
             skipping the point is the same as running it.
         reduce_numbers: loops that its reduce axes depend on.
+        guard_axes: the axes that a guard keeps in their extents.
     """
 
     op: StmtOp
@@ -187,13 +188,18 @@ class Statement:
     absorbed: list[AffineExpr]
     reduce_numbers: set[int]
     parallel_numbers: set[int]
+    guard_axes: dict[AffineExpr, set[int]]
 
     @staticmethod
     def of(op: StmtOp, space: LoopSpace) -> Statement:
         """Analyse one statement."""
         ivs = [space.exprs[iv] for iv in op.ivs]
         exprs = [space.simplify(substitute(expr, ivs)) for expr in op.bind.data.results]
-        guards = _domain_guards(exprs, [axis.size for axis in op.axes], space)
+        guard_axes: dict[AffineExpr, set[int]] = {}
+        for position, (expr, axis) in enumerate(zip(exprs, op.axes, strict=True)):
+            for guard in _domain_guards([expr], [axis.size], space):
+                guard_axes.setdefault(guard, set()).add(position)
+        guards = list(guard_axes)
         for loop in loops_around(op):
             cuts = [space.simplify(cut) for cut in space.cuts.get(loop, [])]
             guards += [cut for cut in cuts if not space.holds(cut)]
@@ -201,7 +207,7 @@ class Statement:
         parallel: set[int] = set()
         for axis, expr in zip(op.axes, exprs, strict=True):
             (reduce if axis.is_reduce else parallel).update(used(expr)[0])
-        statement = Statement(op, exprs, ivs, guards, [], reduce, parallel)
+        statement = Statement(op, exprs, ivs, guards, [], reduce, parallel, guard_axes)
         statement.absorbed = _absorbed_guards(statement, space)
         return statement
 

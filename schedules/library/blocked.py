@@ -256,6 +256,12 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile 
     return BlockedTile(lane, width, row, count, is_outer_product, slides)
 
 
+def whole_or_balanced(size: int, limit: int) -> int:
+    """Tiles that divide, if they are not much smaller than balanced ones, which leave a tail."""
+    most = balanced(size, limit)
+    return next((n for n in range(limit, most * 3 // 4, -1) if size % n == 0), most)
+
+
 def window_of(compute: Compute, row: int) -> tuple[int, int] | None:
     """(stride, extent) of the window along a row, for a short summed axis that slides along it."""
     last = len(compute.axes) - 1
@@ -302,7 +308,8 @@ def _outer_product(
             break
         if not _broadcasts(compute, facts, lane, width):
             continue
-        rows = balanced(height, max(1, (target.registers - 1 - vectors) // vectors))
+        limit = max(1, (target.registers - 1 - vectors) // vectors)
+        rows = whole_or_balanced(height, limit)
         filled = length / (-(-length // width) * width)
         filled *= height / (-(-height // rows) * rows)
         score = (
