@@ -24,11 +24,53 @@ def schedule_elementwise(schedule: Schedule, compute: Compute, target: Target) -
     if not axes or any(axis.size == 0 for axis in axes):
         return
     turned = transposed_axis(compute, target)
-    if turned is not None:
+    along = contiguous_reads_axis(compute)
+    if along is not None:
+        outer = lanes_of_reads(schedule, compute, along, target)
+    elif turned is not None:
         outer = tiles_of_transposition(schedule, compute, turned, target)
     else:
         outer = lanes_of_elements(schedule, compute, loops, target)
     share(schedule, outer, compute.points)
+
+
+def contiguous_reads_axis(compute: Compute) -> int | None:
+    """The axis along which reads are contiguous, where the last one is too short for lanes."""
+    last = len(compute.parallel) - 1
+    if last == 0 or not 1 < compute.parallel[last].size < MIN_TRANSPOSED:
+        return None
+    counts = {
+        axis: sum(read_stride(compute, read, axis) == 1 for read in compute.reads)
+        for axis in range(last)
+        if compute.parallel[axis].size >= MIN_TRANSPOSED
+    }
+    best = max(counts, key=lambda axis: counts[axis], default=None)
+    contiguous_last = sum(read_stride(compute, read, last) == 1 for read in compute.reads)
+    return best if best is not None and counts[best] > contiguous_last else None
+
+
+def lanes_of_reads(schedule: Schedule, compute: Compute, axis: int, target: Target) -> list[str]:
+    """Lanes along `axis`, the short last axis in registers; the loops outside.
+
+    What is written is not contiguous, and stored lane by lane.
+    """
+    loops = [compute.loop(each) for each in compute.parallel]
+    lane, short = loops[axis], loops[-1]
+    outer = [loop for loop in loops[:-1] if loop != lane]
+    schedule.reorder(*outer, lane, short)
+    size = compute.parallel[axis].size
+    parts = [(lane, short)]
+    if size > target.lanes:
+        peels = size % target.lanes != 0
+        whole, part = schedule.split(lane, target.lanes, "peel" if peels else None)
+        parts = [(part, short)]
+        if peels:
+            parts.append((f"{lane}{TAIL_SUFFIX}", f"{short}{TAIL_SUFFIX}"))
+        outer = outer or [whole]
+    for lanes, rows in parts:
+        schedule.vectorize(lanes)
+        schedule.unroll(rows)
+    return outer
 
 
 def transposed_axis(compute: Compute, target: Target) -> int | None:

@@ -249,3 +249,23 @@ def test_panels_of_a_large_dynamic_factor_are_copied(machine: str, epilogue: boo
     exact = inputs[0].astype(np.float64) @ inputs[1]
     want = np.maximum(exact + inputs[2], 0) if epilogue else exact
     np.testing.assert_allclose(got, want, rtol=0, atol=3e-4)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("shape", [(6, 57), (3, 5), (2, 64), (1, 33)])
+def test_interleaved_rows_are_read_along_memory(machine: str, shape: tuple[int, int]) -> None:
+    """y[j, i, l] is x[i, j] for l = 0 and z[i, j] for l = 1 and 2: lanes run along j."""
+    rows, columns = shape
+    full, out = type_of(shape), type_of((columns, rows, 3))
+    text = f"""
+    te.kernel @k(%x: {full}, %z: {full}) -> {out} {{
+      %y = te.compute @y [j: {columns}, i: {rows}, l: 3] {{
+        %0 = %x[i + l, j] else 0.0
+        %1 = %z[i, j]
+        te.yield select(l < 1, %0, %1 * 2.0)
+      }} : {out}
+      te.return %y
+    }}
+    """
+    random = np.random.default_rng(rows)
+    check(text, [random.standard_normal(shape).astype(np.float32) for _ in range(2)], machine)
