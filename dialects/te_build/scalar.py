@@ -209,7 +209,7 @@ class Scalar(Comparable):
         if other.dtype != self.dtype:
             mine, its = dtype_name(self.dtype), dtype_name(other.dtype)
             raise ExpressionError(
-                f"operands of {mine} and {its}", hint=f"cast one of them: x.astype('{mine}')"
+                f"operands of {mine} and {its}", hint=f"cast one of them: te.cast('{mine}', x)"
             )
         return other
 
