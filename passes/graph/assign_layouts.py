@@ -74,7 +74,7 @@ class LayoutAssignment:
                 self.take_planar(op)
 
     def accepts(self, kernel: KernelOp) -> bool:
-        """Whether a kernel gains from blocked channels: it keeps them, and slides windows."""
+        """Whether every operator of a kernel works on blocks of channels."""
         ops = list(kernel.body.block.ops)
         return all(keeps_channels(op, self.width) for op in ops)
 

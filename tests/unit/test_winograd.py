@@ -106,7 +106,7 @@ def test_a_large_mean_stays_within_the_bound(mean: float) -> None:
     wanted = nnc.compile(network, numerics="strict")({"x": x})["y"]
     found = nnc.compile(network)({"x": x})["y"]
     magnitude = (np.abs(x).max() * np.sqrt(2 / 576)) * 576
-    assert np.abs(found - wanted).max() < MAX_ERROR / 10 * magnitude
+    assert np.abs(found - wanted).max() < 3e-7 * magnitude
 
 
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
