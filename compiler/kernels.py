@@ -26,7 +26,7 @@ from ..schedules.library import schedule_kernel
 from ..schedules.primitives.lookup import suggestion
 from .keys import KernelKeys
 from .options import Options
-from .pipelines import TO_NEST, TO_TILES, run_passes
+from .pipelines import FAST_TILES, TO_NEST, TO_TILES, run_passes
 from .timing import Timings
 
 MODULE_KERNELS = 8
@@ -81,6 +81,8 @@ def lower_kernel(
                 schedule = schedule_kernel(nest, options.target, options.numerics)
         if any(isinstance(op, StmtOp) for op in nest.walk()):
             run_passes(TO_TILES, module, timings)
+            if options.numerics == "fast":
+                run_passes(FAST_TILES, module, timings)
     except NncError as error:
         error.where = error.where or describe(kernel)
         raise

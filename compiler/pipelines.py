@@ -42,6 +42,8 @@ TO_NEST: tuple[str, ...] = ("convert-te-to-loop",)
 """One te.kernel to canonical nests, which a schedule then edits."""
 TO_TILES: tuple[str, ...] = ("form-tiles",)
 """Scheduled nests to tile form."""
+FAST_TILES: tuple[str, ...] = ("fold-addends",)
+"""Tile form to tile form where the order of a sum is free."""
 
 
 def run_passes(

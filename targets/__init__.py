@@ -23,6 +23,7 @@ class Target:
         registers: how many of them a kernel may use.
         l1_bytes, l2_bytes: data caches of one core; l3_bytes: shared by some.
         fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
+        fma_bits: what an FMA unit does at once; a vector that is wider is taken in parts.
         memory_latency: cycles from a prefetch to the use of its line.
         loads_per_cycle: vectors, or scalars that are broadcast.
         dram_bytes_per_cycle: what one core reads from memory.
@@ -39,6 +40,7 @@ class Target:
     l3_bytes: int = 32 * 1024 * 1024
     fma_latency: int = 4
     fma_per_cycle: int = 2
+    fma_bits: int = 512
     memory_latency: int = 450
     loads_per_cycle: int = 2
     dram_bytes_per_cycle: float = 6.0
@@ -47,6 +49,15 @@ class Target:
     def lanes(self) -> int:
         """fp32 elements in a register."""
         return self.vector_bits // 32
+
+    def fma_vectors(self, elements: int) -> float:
+        """The time that an FMA over so many fp32 elements takes, in FMAs of whole vectors.
+
+        >>> replace(TARGETS["x86-64-v4"], fma_bits=256).fma_vectors(24)
+        1.5
+        """
+        at_once = min(self.fma_bits, self.vector_bits) // 32
+        return -(-elements // at_once) * at_once / self.lanes
 
     @property
     def has_masks(self) -> bool:
@@ -104,4 +115,6 @@ def host() -> Target:
         raise UnsupportedError(f"no target for this machine ({triple})")
     tuned = replace(base, triple=triple, cpu=llvm.get_host_cpu_name(), features=features.flatten())
     # Zen 1 runs a 256-bit FMA as two halves, Zen 4 a 512-bit one.
-    return replace(tuned, fma_per_cycle=1) if tuned.cpu in ("znver1", "znver4") else tuned
+    if tuned.cpu in ("znver1", "znver4"):
+        return replace(tuned, fma_per_cycle=1, fma_bits=tuned.vector_bits // 2)
+    return tuned

@@ -302,15 +302,13 @@ def _outer_product(
 ) -> tuple[int, int]:
     """Channels and pixels of a tile whose pixels are broadcast against vectors of weights."""
     best: tuple[float, int, int] = (0.0, target.lanes, 1)
-    for vectors in (1, 2, 3, 4):
-        width = vectors * target.lanes
-        if vectors > 1 and width - target.lanes >= length:
-            break
+    for width in _widths(length, target):
         if not _broadcasts(compute, facts, lane, width):
             continue
+        vectors = -(-width // target.lanes)
         limit = max(1, (target.registers - 1 - vectors) // vectors)
         rows = whole_or_balanced(height, limit)
-        filled = length / (-(-length // width) * width)
+        filled = length / (-(-length // width) * target.fma_vectors(width) * target.lanes)
         filled *= height / (-(-height // rows) * rows)
         score = (
             filled * efficiency(rows, vectors, target) + 1e-3 * rows * vectors / target.registers
@@ -318,6 +316,15 @@ def _outer_product(
         if score > best[0] + 1e-9:
             best = (score, width, rows)
     return best[1], best[2]
+
+
+def _widths(length: int, target: Target) -> list[int]:
+    """Extents of a tile along the channels: vectors, and all channels that end in half a vector."""
+    lanes = target.lanes
+    whole = [v * lanes for v in (1, 2, 3, 4) if v == 1 or (v - 1) * lanes < length]
+    rest = length % lanes
+    ends_early = rest and target.fma_vectors(rest) < 1 and length < 4 * lanes
+    return [*whole, length] if ends_early else whole
 
 
 def efficiency(rows: int, vectors: int, target: Target) -> float:

@@ -390,3 +390,15 @@ def test_wrong_options_are_refused(options: dict[str, Any], message: str):
 def test_code_for_another_machine_is_not_run():
     with pytest.raises(nnc.UnsupportedError, match=r"cannot run code|lacks"):
         nnc.compile(relu_model((3,)), target="aarch64-neon")
+
+
+def test_strict_numerics_add_a_bias_after_the_products():
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"])
+    large = np.full(32, 2.0**26, np.float32)  # next to it 8 is one place, 1 is none
+    constants = {"w": np.ones((8, 32), np.float32), "b": large}
+    model = make_model([node], {"x": (4, 8)}, {"y": (4, 32)}, constants)
+    x = np.ones((4, 8), np.float32)
+    strict = nnc.compile(model, numerics="strict", threads=1)(x=x)["y"]
+    np.testing.assert_array_equal(strict, 2.0**26 + 8)
+    fast = nnc.compile(model, threads=1)(x=x)["y"]
+    assert np.abs(fast - strict).max() <= 8
