@@ -157,22 +157,24 @@ def simplify(expr: AffineExpr, ranges: Ranges) -> AffineExpr:
         else:
             terms[term] = terms.get(term, 0) + factor
     terms = {term: factor for term, factor in terms.items() if factor}
-    for term in list(terms):
-        if type(term) is AffineBinaryOpExpr and term.kind is Kind.Mod:
-            _join_remainder(term, terms)
+    while any(_join_remainder(term, terms) for term in list(terms)):
+        pass  # what was joined may be the quotient that another remainder lacks
     return from_terms({term: factor for term, factor in terms.items() if factor})
 
 
-def _join_remainder(rest: AffineBinaryOpExpr, terms: dict[AffineExpr | None, int]) -> None:
-    """B * (x floordiv b) + x mod b becomes x."""
+def _join_remainder(rest: AffineExpr | None, terms: dict[AffineExpr | None, int]) -> bool:
+    """B * (x floordiv b) + x mod b becomes x; whether there was such a pair."""
+    if type(rest) is not AffineBinaryOpExpr or rest.kind is not Kind.Mod:
+        return False
     factor, divisor = terms.get(rest, 0), rest.rhs
-    quotient = AffineBinaryOpExpr(Kind.FloorDiv, rest.lhs, divisor)
     assert isinstance(divisor, AffineConstantExpr)
+    quotient = _floordiv(rest.lhs, divisor.value)
     if not factor or terms.get(quotient) != factor * divisor.value:
-        return
+        return False
     del terms[rest], terms[quotient]
     for inner, inner_factor in linear_terms(rest.lhs).items():
         terms[inner] = terms.get(inner, 0) + factor * inner_factor
+    return True
 
 
 def _simplify_division(term: AffineBinaryOpExpr, ranges: Ranges) -> AffineExpr:

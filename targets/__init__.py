@@ -22,6 +22,7 @@ class Target:
         vector_bits: width of the registers that fp32 arithmetic uses.
         registers: how many of them a kernel may use.
         l1_bytes, l2_bytes: data caches of one core; l3_bytes: shared by some.
+        l1_ways: lines of the first cache that may have the same place in it.
         fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
         fma_bits: what an FMA unit does at once; a vector that is wider is taken in parts.
         memory_latency: cycles from a prefetch to the use of its line.
@@ -36,6 +37,7 @@ class Target:
     vector_bits: int
     registers: int
     l1_bytes: int = 32 * 1024
+    l1_ways: int = 8
     l2_bytes: int = 1024 * 1024
     l3_bytes: int = 32 * 1024 * 1024
     fma_latency: int = 4

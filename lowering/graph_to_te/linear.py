@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from ...dialects.graph.linear import GemmOp, MatMulOp
 from ...dialects.te_build import Index, Reduction, Scalar, Tensor
 from ...dialects.te_build.ops import is_float
+from ...dialects.te_build.places import delinear, linear
 from .site import Lowering, Site, wide
 
 _STACK = ("b", "h")
@@ -16,6 +18,8 @@ def lower_matmul(op: MatMulOp, at: Site) -> Sequence[Tensor]:
     """y[..., i, j] = sum over k of a[..., i, k] * b[..., k, j]; a vector lacks its own axis."""
     a, b = at[op.a], at[op.b]
     shape = at.shape()
+    if a.rank > 2 and b.rank == 2 and 0 not in shape:
+        return [at.rounded(rows_in_one(at, a, b), at.dtype())]
     rows, columns = ["i"] if a.rank > 1 else [], ["j"] if b.rank > 1 else []
     num_stack = len(shape) - len(rows) - len(columns)
     stack_names = _STACK[:num_stack] if num_stack <= 2 else [f"b{n}" for n in range(num_stack)]
@@ -32,6 +36,29 @@ def lower_matmul(op: MatMulOp, at: Site) -> Sequence[Tensor]:
 
     axes = dict(zip([*stack_names, *rows, *columns], shape, strict=True))
     return [at.rounded(at.k.compute("matmul", axes, body), at.dtype())]
+
+
+def rows_in_one(at: Site, a: Tensor, b: Tensor) -> Tensor:
+    """y[i, j] = sum over k of a[i, k] * b[k, j], the rows of all matrices of a stack in one axis.
+
+    They share one factor; tiles of rows need not end where a matrix does.
+    """
+    stack, dtype = a.shape[:-1], wide(a.dtype)
+
+    def body(i: Index, j: Index) -> Reduction:
+        return at.k.sum(
+            {"k": a.shape[-1]},
+            lambda k: a.read([*delinear(i, stack), k]).cast(dtype) * b[k, j].cast(dtype),
+        )
+
+    rows = at.k.compute("matmul", {"i": prod(stack), "j": b.shape[1]}, body)
+    names = [f"i{n}" for n in range(len(stack))]
+    axes = dict(zip([*names, "j"], at.shape(), strict=True))
+
+    def place(*indices: Index) -> Scalar:
+        return rows[linear(indices[:-1], stack), indices[-1]]
+
+    return at.k.compute("stack", axes, place)
 
 
 def lower_gemm(op: GemmOp, at: Site) -> Sequence[Tensor]:

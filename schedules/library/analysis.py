@@ -138,7 +138,7 @@ class Kernel:
 def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
     """The elementwise compute that alone reads a reduction, over the same points.
 
-    Its last axes may be one axis of the reduction: pixels in a row, read as an image.
+    Several of its axes may be one axis of the reduction: pixels in a row, read as an image.
     """
     readers = facts.readers(compute)
     if not facts.is_internal(compute) or len(readers) != 1 or not compute.writes_memory_once:
@@ -146,14 +146,13 @@ def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
     reader = readers[0]
     if reader.reduce or not compute.parallel:
         return None
-    kept = len(compute.parallel) - 1
-    inner = [axis.size for axis in reader.parallel[kept:]]
-    same = [a.size for a in reader.parallel[:kept]] == [a.size for a in compute.parallel[:kept]]
-    if not same or not inner or prod(inner) != compute.parallel[kept].size:
+    if (runs := _runs(reader, compute)) is None:
         return None
-    row = sum((dim(kept + i) * prod(inner[i + 1 :]) for i in range(len(inner))), start=const(0))
-    wanted = [*(dim(i) for i in range(kept)), row]
-    ranges = Ranges(tuple((0, axis.size) for axis in reader.parallel))
+    sizes = [axis.size for axis in reader.parallel]
+    wanted = [
+        sum((dim(i) * prod(sizes[i + 1 : run.stop]) for i in run), start=const(0)) for run in runs
+    ]
+    ranges = Ranges(tuple((0, size) for size in sizes))
     out = compute.stmt.outs[0]
     point_by_point = all(
         read.fill is None
@@ -168,14 +167,37 @@ def epilogue_of(facts: Kernel, compute: Compute) -> Compute | None:
     return reader if point_by_point else None
 
 
+def _runs(reader: Compute, compute: Compute) -> list[range] | None:
+    """The axes of a reader, in runs of which each has as many points as an axis of a compute."""
+    runs: list[range] = []
+    sizes, start = [axis.size for axis in reader.parallel], 0
+    for axis in compute.parallel:
+        stop = start + 1
+        while stop < len(sizes) and prod(sizes[start:stop]) < axis.size:
+            stop += 1
+        if prod(sizes[start:stop]) != axis.size:
+            return None
+        runs.append(range(start, stop))
+        start = stop
+    rest = range(start, len(sizes))
+    if prod(sizes[start:]) != 1 or not runs:
+        return None
+    return [*runs[:-1], range(runs[-1].start, rest.stop)]
+
+
 def loops_like(schedule: Schedule, outer: Compute, compute: Compute) -> list[str]:
     """The loops of an epilogue, one for each parallel axis of what it follows.
 
     Where those are pixels in a row, the loops over the image are fused.
     """
-    names = [outer.loop(axis) for axis in outer.parallel]
-    while len(names) > len(compute.parallel):
-        names[-2:] = [schedule.fuse(names[-2], names[-1])]
+    names: list[str] = []
+    runs = _runs(outer, compute)
+    assert runs is not None, "an epilogue has the points of what it follows"
+    for run in runs:
+        name, *rest = [outer.loop(outer.parallel[i]) for i in run]
+        for inner in rest:
+            name = schedule.fuse(name, inner)
+        names.append(name)
     return names
 
 

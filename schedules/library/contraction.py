@@ -8,6 +8,7 @@ vectors of one factor and one broadcast of the other must fit the registers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
@@ -188,7 +189,7 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
         packable = facts.is_const(lanes.source) and _is_plain(lanes)
         if read_stride(compute, broadcast, lane) == 0 and (along == 1 or (packable and along)):
             row = _row_axis(compute, lanes, broadcast, lane)
-            return _sized(compute, lane, row, target)
+            return _sized(compute, lane, row, broadcast, target)
     return None
 
 
@@ -248,17 +249,23 @@ def _depends(read: ReadOp, axis: int) -> bool:
     return any(axis in used(expr)[0] for expr in read.map.data.results)
 
 
-def _sized(compute: Compute, lane: int, row: Rows | None, target: Target) -> Tile:
-    """Extents of the tile: few wasted lanes and rows, and the most work for each load."""
+def _sized(
+    compute: Compute, lane: int, row: Rows | None, broadcast: ReadOp, target: Target
+) -> Tile:
+    """Extents of the tile: few wasted lanes and rows, and the most work for each load.
+
+    Rows that displace each other from the first cache are as many as it keeps, or fewer.
+    """
     lanes = target.lanes
     length = compute.parallel[lane].size
     height = compute.parallel[row.axis].size if row is not None else 1
+    cached = rows_in_cache(compute, broadcast, row.axis, target) if row is not None else 1
     best: tuple[float, int, int] | None = None
     for vectors in (1, 2, 3, 4):
         width = min(vectors * lanes, length)
         if vectors > 1 and (vectors - 1) * lanes >= length:
             break
-        limit = max(1, (target.registers - 1 - vectors) // vectors)
+        limit = max(1, min((target.registers - 1 - vectors) // vectors, cached))
         rows = _rows(height, row.shared if row is not None else 1, limit)
         used_lanes = length / (-(-length // (vectors * lanes)) * vectors * lanes)
         used_rows = height / (-(-height // rows) * rows)
@@ -270,6 +277,19 @@ def _sized(compute: Compute, lane: int, row: Rows | None, target: Target) -> Til
             best = (score, width, rows)
     assert best is not None
     return Tile(lane, best[1], row.axis if row is not None else None, best[2])
+
+
+def rows_in_cache(compute: Compute, read: ReadOp, axis: int, target: Target) -> int:
+    """How many neighbours along an axis may be read in turn and stay in the first cache.
+
+    Their lines lie a stride apart; those a multiple of a cache way apart share one place of it.
+    """
+    stride = read_stride(compute, read, axis)
+    if not stride:
+        return target.registers
+    way = target.l1_bytes // target.l1_ways
+    places = way // gcd(way, 4 * stride)
+    return places * target.l1_ways
 
 
 def _rows(height: int, shared: int, limit: int) -> int:

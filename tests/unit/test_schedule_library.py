@@ -10,6 +10,7 @@ import pytest
 from xdsl.dialects.builtin import ModuleOp
 
 from nnc.compiler.native import NativeKernel
+from nnc.dialects.loop import ForOp
 from nnc.dialects.te import KernelOp
 from nnc.lowering.te_to_loop.kernel import KernelConverter
 from nnc.passes.loop.form_tiles import form_tiles
@@ -269,3 +270,47 @@ def test_interleaved_rows_are_read_along_memory(machine: str, shape: tuple[int, 
     """
     random = np.random.default_rng(rows)
     check(text, [random.standard_normal(shape).astype(np.float32) for _ in range(2)], machine)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_rows_of_a_stack_of_matrices_share_tiles(machine: str) -> None:
+    """Tiles of rows run through x[p floordiv 7, p mod 7] though no matrix has as many rows."""
+    result = type_of((2, 3, 7, 40))
+    text = f"""
+    te.kernel @k(%x: {type_of((2, 3, 7, 20))}, %w: {type_of((20, 40))}, %b: {type_of((40,))}) -> {result} {{
+      %c = te.compute @c [p: 42, j: 40] sum [k: 20] {{
+        %x[p floordiv 21, p floordiv 7 mod 3, p mod 7, k] * %w[k, j]
+      }} : {type_of((42, 40))}
+      %y = te.compute @y [b: 2, h: 3, i: 7, j: 40] {{ %c[21 * b + 7 * h + i, j] + %b[j] }} : {result}
+      te.return %y
+    }}
+    """  # noqa: E501
+    random = np.random.default_rng(8)
+    shapes = ((2, 3, 7, 20), (20, 40), (40,))
+    check(text, [random.standard_normal(s).astype(np.float32) for s in shapes], machine)
+    made = next(iter(parse(text).ops))
+    assert isinstance(made, KernelOp)
+    schedule = schedule_kernel(KernelConverter(made).convert(), resolve(machine), "fast")
+    steps = [op.name for op in schedule.body.block.ops]
+    assert steps.count("sched.fuse") >= 2
+    assert "sched.compute_at" in steps
+
+
+@pytest.mark.parametrize(("inner", "alike"), [(1024, True), (1040, False)])
+def test_rows_that_displace_each_other_from_the_cache_are_few(inner: int, alike: bool) -> None:
+    """Rows 4 KiB apart share one place of the first cache, which keeps 8 of them."""
+    result = type_of((98, 32))
+    text = f"""
+    te.kernel @k(%x: {type_of((98, inner))}, %w: {type_of((inner, 32))} const) -> {result} {{
+      %c = te.compute @c [i: 98, j: 32] sum [k: {inner}] {{ %x[i, k] * %w[k, j] }} : {result}
+      te.return %c
+    }}
+    """
+    made = next(iter(parse(text).ops))
+    assert isinstance(made, KernelOp)
+    kernel = KernelConverter(made).convert()
+    schedule_kernel(kernel, resolve("x86-64-v4"), "fast")
+    loops = [op for op in kernel.walk() if isinstance(op, ForOp)]
+    (rows,) = [loop.constant_range for loop in loops if loop.kind.data == "unroll"]
+    assert rows is not None
+    assert (rows[1] <= 8) == alike
