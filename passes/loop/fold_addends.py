@@ -101,18 +101,18 @@ def _adds_products(loop: ForOp, index: int) -> bool:
 
 def _can_stand_before(addend: LoadOp, loop: ForOp) -> bool:
     """Whether what is added is known where the loop begins, and the same there."""
-    block = loop.parent
-    if addend.parent is not block:
+    outer: Operation | None = loop
+    around = {loop.parent}
+    while not isinstance(outer, KernelOp):
+        assert outer is not None
+        outer = outer.parent_op()
+        around.add(outer.parent if outer is not None else None)
+    stores = (op for op in outer.walk() if isinstance(op, StoreOp))
+    if addend.parent not in around or any(store.dest is addend.source for store in stores):
         return False
-    kernel = loop
-    while not isinstance(kernel, KernelOp):
-        kernel = cast("Operation", kernel.parent_op())
-    stores = (op for op in kernel.walk() if isinstance(op, StoreOp))
-    if any(store.dest is addend.source for store in stores):
-        return False
-    return all(
+    return addend.parent is not loop.parent or all(
         not isinstance(operand.owner, Operation)
-        or operand.owner.parent is not block
+        or operand.owner.parent is not loop.parent
         or operand.owner.is_before_in_block(loop)
         for operand in addend.operands
     )
@@ -152,7 +152,7 @@ def _fold(op: Operation, found: Sum, value: SSAValue, addend: SSAValue) -> None:
     load, loop, block = addend.owner, found.loop, found.loop.parent
     assert isinstance(load, LoadOp)
     assert block is not None
-    if not load.is_before_in_block(loop):
+    if load.parent is block and not load.is_before_in_block(loop):
         load.detach()
         block.insert_op_before(load, loop)
     axes = found.axes_of(load)
