@@ -130,13 +130,15 @@ def prefetch_weights(
     """Ask for packed weights as long before they are used as memory takes to bring them.
 
     `reduced` are the summed loops of the tile, of which the innermost goes through the weights;
-    `products` counts the multiply-adds in one iteration of it.
+    `products` counts the multiply-adds in one iteration of it. Weights that stay in the first cache
+    need not be asked for.
     """
     if not reduced or (schedule.extent(reduced[-1]) or 2) < 2:
         return
     cycles = products / (target.lanes * target.fma_per_cycle)
     for read in compute.reads:
-        if facts.is_const(read.source):
+        size = 4 * buffer_type(read.source).num_elements
+        if facts.is_const(read.source) and 2 * size > target.l1_bytes:
             distance = max(1, round(target.memory_latency / cycles))
             schedule.prefetch(facts.name(read.source), reduced[-1], distance)
 
