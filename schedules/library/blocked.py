@@ -216,7 +216,7 @@ def _attach(
     rest = [name for name in own if name not in tiled]
     if whole:
         schedule.compute_at(compute.symbol, whole[-1])
-        schedule.set_scope(compute.symbol, "register")
+    schedule.set_scope(compute.symbol, "register")
     schedule.reorder(*rest, *reduced, *tiled)
     _mark(schedule, tiled, tile)
 

@@ -160,8 +160,7 @@ def _attach(
     tiled = [own[p] for p in (tile.row, tile.lane) if p is not None]
     rest = [name for p, name in enumerate(own) if p not in (tile.row, tile.lane)]
     schedule.reorder(*rest, *reduced, *tiled)
-    if whole:
-        schedule.set_scope(compute.symbol, "register")
+    schedule.set_scope(compute.symbol, "register")
     if tile.row is not None and tile.rows > 1:
         schedule.unroll(own[tile.row])
     schedule.vectorize(own[tile.lane])
