@@ -11,7 +11,7 @@ PIP_PIN := $(shell grep '^pip==' constraints.txt)
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test pytest lint format types layers lit check bench bench-kernels bench-runtime clean
+.PHONY: help sync run test pytest lint format types layers lit docs check bench bench-kernels bench-runtime clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ layers: sync ## who may import whom (docs/layout.md)
 
 lit: sync ## the lit tests, each as programs of their own (slow; pytest runs the same files)
 	$(BIN)/lit -v tests/lit
+
+docs: sync ## the documentation as a site, in build/site
+	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
+	@echo build/site/index.html
 
 check: lint types layers ## what needs no run
 

@@ -1,0 +1,1 @@
+"""What the documentation's site needs besides its pages (docs/conf.py)."""
