@@ -44,17 +44,19 @@ def _identity(value: Any) -> Any:
 def merge(kind: str, owners: Iterable[tuple[str, Mapping[str, Callable[[], Any]]]]) -> Catalog:
     """One catalogue of several owners' entries.
 
+    The same object may come from two: a package's plug-in, and what it publishes for xDSL.
+
     Raises: NncError: two owners have an entry of the same name; both are named.
     """
     merged: Catalog = {}
     owner_of: dict[str, str] = {}
     for owner, entries in owners:
         for name, thunk in entries.items():
-            if name in merged:
+            if name in merged and merged[name]() is not thunk():
                 raise NncError(
                     f"{kind} '{name}' is defined by both {owner_of[name]} and {owner}",
                     hint=f"rename one of the two: the name of a {kind} is unique",
                 )
-            merged[name] = thunk
-            owner_of[name] = owner
+            merged.setdefault(name, thunk)
+            owner_of.setdefault(name, owner)
     return merged

@@ -179,8 +179,8 @@ def _add_input(group: _Group) -> None:
         dest="plugins",
         action="append",
         default=[],
-        metavar="FILE.py",
-        help="dialects, passes, targets and syntax of a Python file (docs/tutorial.md)",
+        metavar="FILE.py|MODULE",
+        help="what a Python file or module adds (docs/extending.md); may be repeated",
     )
     _on(
         group,
