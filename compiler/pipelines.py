@@ -75,7 +75,8 @@ class Placed:
         kind, name, known = "phase", self.phase, list(PHASES)
         if name is None:
             kind, name = "pass", self.after or self.before or ""
-            known = sorted({each for names in PHASES.values() for each in names} | {*_placed()})
+            ours = {each for names in PHASES.values() for each in names}
+            known = sorted(ours | extensions.known(KIND).keys())
         if name not in known:
             near = get_close_matches(name, known, 1)
             hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"

@@ -32,13 +32,14 @@ def catalog() -> Catalog:
     from ..core.extensions import plugins
     from ..core.extensions.universes import universes
 
+    loaded = plugins()  # before what their packages publish for xDSL, which may import them
     return merge(
         "dialect",
         [
             ("xDSL", get_all_dialects()),
             ("nnc", DIALECTS),
             *((owner, universe.all_dialects) for owner, universe in universes()),
-            *((plugin.owner, _dialects(plugin)) for plugin in plugins()),
+            *((plugin.owner, _dialects(plugin)) for plugin in loaded),
         ],
     )
 

@@ -111,7 +111,8 @@ def register_syntax(op_name: str, rule: str, build: Build, show: Form) -> None:
     Raises: NncError: the op has a form already, or the rule does not fit the grammar.
     """
     owner, place = extensions.asking()
-    before = [syntax.fragment for name, syntax in _users().items() if name != op_name]
+    others = extensions.known(KIND)
+    before = [entry.value.fragment for name, entry in others.items() if name != op_name]
     if op_name in _own_forms():
         raise TextError(f"the op '{op_name}' has a syntax already: nnc's", where=place)
     made = _make(op_name, rule, build, show, before=before, owner=owner, place=place)

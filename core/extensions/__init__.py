@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from threading import RLock
 from typing import Any
@@ -109,6 +109,11 @@ def table(kind: str) -> Mapping[str, Registration]:
     return _state.tables.get(kind, {})
 
 
+def known(kind: str) -> Mapping[str, Registration]:
+    """As `table`, without loading anything: for what is asked while somebody registers."""
+    return _state.tables.get(kind, {})
+
+
 def version() -> int:
     """A number that stands for the content of all tables; plug-ins are loaded first."""
     ensure()
@@ -177,13 +182,24 @@ def _run(plugin: Plugin) -> None:
     try:
         earlier = list(plugin.registrations)
         plugin.run()
-        plugin.check()
+        _adopt(plugin)
         for made in earlier:  # a module is imported once, and may be asked for again
             _add(made)
+        plugin.check()
     finally:
         _state.loading = None
     _state.plugins.append(plugin)
     _state.version = next(_versions)
+
+
+def _adopt(plugin: Plugin) -> None:
+    """Give a plug-in what its modules registered when somebody else imported them."""
+    files = plugin.files
+    for entries in _state.tables.values():
+        for name, made in entries.items():
+            if made.is_direct and made.file in files:
+                entries[name] = replace(made, owner=plugin.owner, is_direct=False)
+                plugin.registrations.append(entries[name])
 
 
 def _environment() -> list[str]:
@@ -256,6 +272,7 @@ __all__ = [
     "ensure",
     "environment",
     "fingerprint",
+    "known",
     "plugins",
     "register",
     "request",

@@ -72,7 +72,9 @@ class OnnxName:
         return first <= version and (last is None or version <= last)
 
     def meets(self, other: OnnxName) -> bool:
-        """Whether there is a version that both forms are of."""
+        """Whether both are forms of one operator in some version."""
+        if str(self) != str(other):
+            return False
         ends = [name.versions[1] for name in (self, other)]
         last = min((end for end in ends if end is not None), default=None)
         return last is None or max(self.versions[0], other.versions[0]) <= last
@@ -199,18 +201,25 @@ def register(
     added = Operator(cls, meaning, definition or HOST, onnx)
     owner, place = extensions.asking()
     taken = _BY_ONNX_NAME.get(added.onnx_name)
-    others = [form for form in foreign_forms(added.onnx_name) if form.cls is not cls]
-    if onnx is not None:
-        others = [form for form in others if form.foreign and form.foreign.meets(onnx)]
-    if clash := [*([taken] if taken else []), *others]:
+    others = [entry for entry in extensions.known(KIND).values() if entry.name != cls.name]
+    clashes = [(taken.name, "nnc")] if taken else list[tuple[str, str]]()
+    clashes += [(entry.name, entry.owner) for entry in others if _meet(entry.value, added)]
+    for name, other in clashes:
         raise NncError(
-            f"the ONNX operator {added.onnx_name} is both '{clash[0].name}' of "
-            f"{owner_of(clash[0].name)} and '{cls.name}' of {owner}",
+            f"the ONNX operator {added.onnx_name} is both '{name}' of {other} and '{cls.name}' "
+            f"of {owner}",
             where=place,
             hint="say which versions of its domain each one is for",
         )
     extensions.register(KIND, cls.name, added, _BY_NAME)
     return added
+
+
+def _meet(one: Operator, other: Operator) -> bool:
+    """Whether two operators are both meant by some node."""
+    if one.foreign is None or other.foreign is None:
+        return bool(one.onnx_name) and one.onnx_name == other.onnx_name
+    return one.foreign.meets(other.foreign)
 
 
 def set_meaning(*names: str) -> Callable[[Meaning], Meaning]:

@@ -55,7 +55,7 @@ def run(flags: Flags) -> int:
             listing.print_versions()
             return 0
         with scope(flags.plugins):
-            return _run(flags)
+            return skeletons(flags) if flags.new_pass or flags.new_dialect else _run(flags)
     except USER_ERRORS as error:
         _complain(from_exception(error), {})
         return _fail(flags)
@@ -64,6 +64,17 @@ def run(flags: Flags) -> int:
     except Exception as error:
         _complain(_internal(error), {})
         return _fail(flags)
+
+
+def skeletons(flags: Flags) -> int:
+    """Write what --new-pass and --new-dialect ask for."""
+    from .skeleton import new_dialect, new_pass
+
+    if flags.new_pass:
+        print(new_pass(flags.new_pass, flags.level, Path.cwd()))
+    if flags.new_dialect:
+        print(new_dialect(flags.new_dialect, Path.cwd()))
+    return 0
 
 
 def _run(flags: Flags) -> int:
