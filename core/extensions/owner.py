@@ -71,7 +71,9 @@ class Plugin:
             raise
 
     def check(self) -> None:
-        """Raises: NncError: it adds nothing: a list's name is wrong, or the file is."""
+        """Raises: NncError: a list is none, or it adds nothing: a name is wrong, or the file is."""
+        for name in LISTS:
+            self.listed(name)
         if not self.registrations and not any(hasattr(self.module, name) for name in LISTS):
             raise NncError(
                 f"{self.owner} adds nothing",
