@@ -32,7 +32,7 @@ def formats() -> Catalog:
     return merge(
         KIND,
         [
-            ("nnc", {**FRONTENDS, **dict.fromkeys(TEXT, constant(None))}),
+            ("nnc", {**dict.fromkeys(TEXT, constant(None)), **FRONTENDS}),
             *((point.owner, {point.name: point.load}) for point in points("nnc.frontends")),
             *((entry.owner, {name: constant(entry.value)}) for name, entry in users.items()),
         ],

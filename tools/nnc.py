@@ -52,8 +52,8 @@ def _run(flags: Flags) -> int:
         what = f"{type(error).__name__}: {error}"
         if (blamed := culprit(error)) is not None:
             owner, place = blamed
-            print(f"nnc: error: {place}: {owner} failed: {what}", file=sys.stderr)
-            print("  help: --debug shows the traceback", file=sys.stderr)
+            print(f"nnc: internal error: {place}: {what}", file=sys.stderr)
+            print(f"  help: it came up in {owner}; --debug shows the traceback", file=sys.stderr)
             return 1
         print(f"nnc: internal error: {what}", file=sys.stderr)
         print("  help: this is a bug in the compiler; --debug shows the traceback", file=sys.stderr)

@@ -146,7 +146,10 @@ def test_an_operator_without_a_definition_runs_on_the_host() -> None:
         (custom("Bounded", 4, low=0.0), "com.acme::Bounded of version 4 of its domain"),
         (custom("Bounded", 2), "com.acme::Bounded needs the attribute 'low'"),
         (custom("Bounded", 2, low=0.0, up=1.0), "with the attribute 'up' is not supported"),
-        (custom("Bounded", 2, low=1), "com.acme::Bounded: 1 : i64 should be of base attribute float"),
+        (
+            custom("Bounded", 2, low=1),
+            "com.acme::Bounded: 1 : i64 should be of base attribute float",
+        ),
         (custom("Unknown", 2), "1 operator is not supported: com.acme::Unknown"),
     ],
 )
@@ -220,7 +223,7 @@ def test_a_plugin_counts_for_one_run_of_a_tool(here: Path) -> None:
     text = RELU.replace("relu", "scaled")
     assert opt(text, "--load-plugin", "p.py", "--verify-roundtrip").status == 0
     after = opt(text)
-    assert b"error: unknown operation 'graph.scaled'" in after.err or after.status == 1
+    assert b"error: dialect 'graph' has no op 'scaled'" in after.err
 
 
 @pytest.mark.parametrize("name", ["p.py", "p"])
@@ -294,11 +297,13 @@ def test_an_exception_in_a_plugins_code_names_it(here: Path) -> None:
     write(here / "p.py", broken, scaled(2))
     text = RELU.replace("relu", "scaled")
     done = opt(text, "--load-plugin", "p.py", "-p", "convert-graph-to-te")
-    expected = f"{here}/p.py:16: error: plug-in p.py failed in pass 'convert-graph-to-te': Attr"
+    expected = f"{here}/p.py:16: error: internal error in pass 'convert-graph-to-te': Attr"
     assert done.err.decode().startswith(expected)
     (here / "m.nn").write_text(text)
     done = call(command.main, ["run", "m.nn", "--load-plugin", "p.py"])
-    assert f"nnc: error: {here}/p.py:16: plug-in p.py failed: AttributeError" in done.err.decode()
+    first, second = done.err.decode().splitlines()[-2:]
+    assert first.startswith(f"nnc: internal error: {here}/p.py:16: AttributeError: ")
+    assert second == "  help: it came up in plug-in p.py; --debug shows the traceback"
 
 
 def test_a_missing_plugin_is_an_error_of_every_command() -> None:

@@ -104,8 +104,9 @@ def _internal(error: Exception, step: Step | None = None) -> Diagnostic:
 
 def _plugin_error(error: Exception, where: str, owner: str, place: str) -> Diagnostic:
     """What a user is told of an exception that came up in a plug-in's code."""
-    text = f"{owner} failed{where}: {type(error).__name__}: {error}"
-    return from_exception(NncError(text, where=place, hint="nn-opt --debug shows the traceback"))
+    text = f"internal error{where}: {type(error).__name__}: {error}"
+    hint = f"it came up in {owner}; nn-opt --debug shows the traceback"
+    return from_exception(NncError(text, where=place, hint=hint))
 
 
 def _fail(flags: Flags) -> int:
