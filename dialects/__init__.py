@@ -41,6 +41,7 @@ def catalog() -> Catalog:
             *((owner, universe.all_dialects) for owner, universe in universes()),
             *((plugin.owner, _dialects(plugin)) for plugin in loaded),
         ],
+        shared=True,
     )
 
 

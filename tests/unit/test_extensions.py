@@ -35,6 +35,8 @@ from nnc.core.testing import Outcome, call
 from nnc.dialects.graph.base import GraphOp
 from nnc.dialects.graph.checks import FLOATS, expect
 from nnc.dialects.graph.elementwise import UnaryOp
+from nnc.dialects.te_build import Tensor
+from nnc.lowering.graph_to_te.site import Site as OpSite
 from nnc.schedules.library.rules import Site
 from nnc.targets import resolve
 from nnc.tools import nn_opt
@@ -311,6 +313,53 @@ def test_a_missing_plugin_is_an_error_of_every_command() -> None:
     assert done.err == b"nnc: error: cannot load plug-in none.py: no such file\n"
 
 
+# --- installed packages
+
+
+def install(folder: Path, name: str, entries: str, **modules: str) -> None:
+    """What an installer leaves: metadata and modules."""
+    metadata = folder / f"{name}-1.2.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (metadata / "entry_points.txt").write_text(textwrap.dedent(entries))
+    for module, text in modules.items():
+        (folder / f"{module}.py").write_text(textwrap.dedent(text))
+
+
+def test_an_installed_plugin_that_is_broken_names_its_package(here: Path) -> None:
+    install(here, "acme", "[nnc.plugins]\nown = acme_one", acme_one="\nx = undefined_name")
+    done = opt(RELU)
+    assert done.err.decode().splitlines()[0] == (
+        f"{here}/acme_one.py:2: error: package acme 1.2 cannot be imported: "
+        "NameError: name 'undefined_name' is not defined"
+    )
+
+
+def test_a_universe_that_is_none_names_its_package(here: Path) -> None:
+    install(here, "acme", "[xdsl.universe]\nown = acme_two:X", acme_two="X = 1")
+    assert "package acme 1.2: error: entry point 'own' (acme_two:X)" in opt(RELU).err.decode()
+
+
+def test_two_packages_with_one_format_are_named(here: Path, tmp_path: Path) -> None:
+    for name in ("acme", "bcme"):
+        install(here, name, f"[nnc.frontends]\nlayers = {name}_three:read")
+    (tmp_path / "m.layers").write_text("")
+    with pytest.raises(NncError, match=r"by both package acme 1\.2 and package bcme 1\.2"):
+        nnc.compile(tmp_path / "m.layers")
+
+
+def test_the_cache_knows_installed_plugins_by_content(here: Path, tmp_path: Path) -> None:
+    plugin = scaled(2) + textwrap.dedent(PLUGIN)
+    install(here, "acme", "[nnc.plugins]\nown = acme_four", acme_four=plugin)
+    installed = extensions.fingerprint()
+    (here / "acme_four.py").write_text(plugin.replace("FACTOR = 2", "FACTOR = 3"))
+    changed = extensions.fingerprint()
+    assert len({"", installed, changed}) == 3
+    assert "acme_four" not in sys.modules
+    y = nnc.compile(custom(), cache=tmp_path / "cache")(x=X)["y"]
+    np.testing.assert_array_equal(y, X * 3)
+
+
 # --- the disk cache
 
 
@@ -382,6 +431,38 @@ def test_the_cache_is_asked_without_importing_a_plugin(here: Path, tmp_path: Pat
         for _ in range(2)
     ]
     assert shown == ["imported\n", ""]
+
+
+def test_a_host_operator_is_found_again(here: Path, tmp_path: Path) -> None:
+    write(here / "p.py", PLUGIN.replace("definition=definition, ", ""), scaled(2))
+    (here / "m.onnx").write_bytes(custom().SerializeToString())
+    for number in range(2):
+        with extensions.scope(["p.py"]):
+            model = nnc.compile("m.onnx", cache=tmp_path / "cache")
+            assert ("load" in model.timings.seconds) == (number == 0)
+            np.testing.assert_array_equal(model(x=X)["y"], X * 2)
+
+
+def test_names_may_have_dots() -> None:
+    @irdl_op_definition
+    class DottedOp(UnaryOp):
+        """2 x."""
+
+        name = "graph.acme.twice"
+
+    def meaning(op: DottedOp, x: np.ndarray) -> np.ndarray:
+        return x + x
+
+    def definition(op: DottedOp, at: OpSite) -> Sequence[Tensor]:
+        return [at.pointwise(lambda x: x + x, at[op.x])]
+
+    nnc.register_op(DottedOp, meaning=meaning, definition=definition)
+    text = RELU.replace(
+        "func.return %y", "%z = graph.acme.twice(%y) : tensor<2x100xf32>\n  func.return %z"
+    )
+    assert opt(text, "--verify-roundtrip").status == 0
+    (y,) = nnc.compile(nnc.parse(text))(x=X).values()
+    np.testing.assert_array_equal(y, 2 * np.maximum(X, 0))
 
 
 def test_what_has_no_file_is_not_cached(tmp_path: Path) -> None:

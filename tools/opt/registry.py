@@ -91,6 +91,7 @@ def load() -> Registry:
             *((plugin.owner, _named(plugin.classes("PASSES", ModulePass))) for plugin in loaded),
             *((one.owner, {name: constant(one.value.cls)}) for name, one in placed.items()),
         ],
+        shared=True,
     )
     emitters = merge(
         "target",
@@ -100,6 +101,7 @@ def load() -> Registry:
             *((owner, universe.all_targets) for owner, universe in others),
             *((plugin.owner, _named(plugin.classes("TARGETS", Target))) for plugin in loaded),
         ],
+        shared=True,
     )
     return Registry(catalog(), passes, emitters, frozenset(passes) - theirs.keys())
 
