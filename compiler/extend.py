@@ -47,7 +47,7 @@ def register_op(
         meaning: NumPy's: (op, an argument for each operand of the definition: an array, `None` for
             an absent optional one, a list for a variadic one) -> a result, or a list of them.
         definition: (op, site) -> one te tensor for each result; without, it runs on the host.
-        onnx: `domain::OpType`.
+        onnx: `domain::OpType`. One of ONNX's own that nnc lacks is named by the class: `ONNX_NAME`.
         versions: first and last version of the domain that has this form; `None`: all later ones.
         wide: whether f16 and bf16 operands reach `meaning` in f32.
 
@@ -82,6 +82,7 @@ def _onnx_name(text: str, versions: tuple[int, int | None], place: str) -> regis
         raise NncError(
             f"expected an ONNX name 'domain::OpType' of a domain of your own, got '{text}'",
             where=place,
+            hint="an operator of ONNX itself is named by ONNX_NAME of its class",
         )
     first, last = versions
     if first < 1 or (last is not None and last < first):

@@ -21,7 +21,6 @@ from typing import Any
 
 from ..errors import NncError
 from .owner import Plugin, Registration, caller, frames
-from .sources import digest
 
 VARIABLE = "NNC_PLUGINS"
 """Environment: files or modules, separated as in PATH."""
@@ -236,17 +235,26 @@ def fingerprint() -> str | None:
     Nothing is imported for it: the disk cache asks before it knows whether anything is compiled.
     """
     from .installed import points
-    from .load import file_or_module
 
     made = [each for entries in _state.tables.values() for each in entries.values()]
     direct = {each.file for each in made if each.is_direct}
     if not all(map(os.path.isfile, direct)):
         return None
-    named = [file_or_module(name) for name in [*_state.requested, *_environment()]]
+    named = [_root(name) for name in [*_state.requested, *_environment()]]
     installed = [*points("nnc.plugins"), *points("nnc.frontends")]
     lines = sorted({f"{point.name} {point.value} {point.owner}" for point in installed})
     roots = [*direct, *named, *(point.module for point in installed)]
-    return digest(roots, lines) if roots else ""
+    if not roots:
+        return ""
+    from .sources import digest
+
+    return digest(roots, lines)
+
+
+def _root(name: str) -> str:
+    from .load import file_or_module
+
+    return file_or_module(name)
 
 
 def culprit(error: BaseException) -> tuple[str, str] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -133,6 +132,8 @@ class Plugin:
 
     def place(self, name: str) -> str:
         """Where a module-level name is first given a value."""
+        import ast
+
         try:
             tree = ast.parse(Path(self.path).read_text("utf-8"))
         except (OSError, ValueError, SyntaxError):

@@ -152,7 +152,8 @@ def by_onnx_name(name: str, version: int | None = None) -> Operator | None:
     `version` is that of the domain, where it is a user's; by default the newest form counts.
     """
     if "::" not in name:
-        return _BY_ONNX_NAME.get(name)
+        users = foreign_forms(name)
+        return _BY_ONNX_NAME.get(name) or (users[0] if users else None)
     fitting = {
         form.foreign.versions[0]: form
         for form in foreign_forms(name)
@@ -162,7 +163,10 @@ def by_onnx_name(name: str, version: int | None = None) -> Operator | None:
 
 
 def foreign_forms(name: str) -> list[Operator]:
-    """The operators that are registered for `domain::OpType`, one for each form."""
+    """The operators that users registered for `domain::OpType`, one for each form.
+
+    Of ONNX's own domain (`OpType`) there is at most one: adapters make the newest form of it.
+    """
     return [form for form in _users().values() if form.onnx_name == name]
 
 

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from nnc.core.testing import Outcome, call
 from nnc.dialects.graph.base import GraphOp
 from nnc.dialects.graph.checks import FLOATS, expect
 from nnc.dialects.graph.elementwise import UnaryOp
+from nnc.dialects.graph.types import tensor_type
 from nnc.dialects.te_build import Tensor
 from nnc.lowering.graph_to_te.site import Site as OpSite
 from nnc.schedules.library.rules import Site
@@ -200,6 +202,36 @@ def test_two_forms_of_one_onnx_operator_by_version() -> None:
     np.testing.assert_array_equal(y, -X)
     y = nnc.compile(custom("Bounded", 3, low=0.0), cache=False)(x=X)["y"]
     np.testing.assert_array_equal(y, np.maximum(X, 0))
+
+
+def test_an_operator_of_onnx_itself_that_nnc_lacks() -> None:
+    @irdl_op_definition
+    class DetOp(GraphOp):
+        """The determinant of each matrix."""
+
+        name = "graph.det"
+        ONNX_NAME: ClassVar = "Det"
+        x = operand_def()
+        res = result_def()
+
+        def infer(self) -> Sequence[Attribute]:
+            x = expect("x", self.x, FLOATS)
+            return [tensor_type(None if x.dims is None else x.dims[:-2], x.element)]
+
+    def det(op: DetOp, x: np.ndarray) -> np.ndarray:
+        return np.linalg.det(x)
+
+    value = helper.make_tensor_value_info
+    node = helper.make_node("Det", ["x"], ["y"])
+    x, y = value("x", TensorProto.FLOAT, (3, 2, 2)), value("y", TensorProto.FLOAT, (3,))
+    opsets = [helper.make_opsetid("", 22)]
+    model = helper.make_model(helper.make_graph([node], "net", [x], [y]), opset_imports=opsets)
+    model.ir_version = 9
+    with pytest.raises(NncError, match="not supported: Det"):
+        nnc.compile(model, cache=False)
+    nnc.register_op(DetOp, meaning=det)
+    arrays = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    np.testing.assert_allclose(nnc.compile(model, cache=False)(x=arrays)["y"], -2, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
