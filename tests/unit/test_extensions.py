@@ -266,9 +266,13 @@ def test_the_cache_knows_what_a_plugin_imports_and_reads(here: Path, tmp_path: P
     write(here / "p.py", PLUGIN, textwrap.dedent(first))
     (here / "m.onnx").write_bytes(custom().SerializeToString())
 
+    table = here / "factor.txt"
+
     def run(more: int, factor: int) -> bool:
         (here / "helpers.py").write_text(f"more = {more}")
-        (here / "factor.txt").write_text(f"{factor:9d}" + " " * factor)
+        content = f"{factor:9d}" + " " * factor
+        if not table.exists() or table.read_text() != content:  # its time counts
+            table.write_text(content)
         sys.modules.pop("helpers", None)
         shutil.rmtree(here / "__pycache__", ignore_errors=True)
         with extensions.scope(["p.py"]):
@@ -277,6 +281,7 @@ def test_the_cache_knows_what_a_plugin_imports_and_reads(here: Path, tmp_path: P
             return found(model)
 
     assert not run(1, 1)
+    assert run(1, 1)
     assert not run(2, 1)
     assert not run(2, 2)
 
