@@ -42,10 +42,9 @@ class _State:
     version: int = 0
 
     def copy(self) -> _State:
+        """The same, to be added to; the environment is looked at again."""
         tables = {kind: dict(entries) for kind, entries in self.tables.items()}
-        return _State(
-            list(self.requested), list(self.plugins), tables, self.is_loaded, version=self.version
-        )
+        return _State(list(self.requested), list(self.plugins), tables, version=self.version)
 
 
 _state = _State()
