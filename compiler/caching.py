@@ -1,9 +1,9 @@
 """The disk cache: from a model's bytes to what was compiled of them, without reading the model.
 
 A model's key is a digest of its bytes, of the options, and of all that may change what is made of
-them: the compiler's own sources, and the packages that it calls. Under it lies the model's
-signature, with the digests of the other files that it was read from; under that key and the shapes
-of the inputs lies a program. Nothing here imports xDSL, Lark or ONNX.
+them: the compiler's own sources, those of plug-ins, and the packages that it calls. Under it lies
+the model's signature, with the digests of the other files that it was read from; under that key and
+the shapes of the inputs lies a program. Nothing here imports xDSL, Lark or ONNX.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core import extensions
 from ..runtime import artifact
 from ..runtime.codec import decode, encode
 from ..runtime.signature import Signature
@@ -92,10 +93,12 @@ class ModelCache:
     ) -> ModelCache | None:
         """The cache of a model; `None` for one that has no bytes to go by."""
         source = _Source.of(model)
-        if source is None or options.interpret:
+        users = extensions.fingerprint()
+        if source is None or users is None or options.interpret:
             return None
         made_from = {
             "nnc": fingerprint(),
+            "extensions": users,
             "source": [source.kind, source.digest],
             "options": asdict(options),
             "shape": {name: list(extents) for name, extents in shape.items()},
@@ -169,6 +172,8 @@ class _Source:
                 status = _status(path)
             except (OSError, ValueError):
                 return None
+            if _is_foreign(path.suffix):
+                return None  # nobody knows which other files its front end reads
             kind = f"text {path}" if path.suffix in (".nn", ".mlir") else "onnx"
             digest = _digest(path)
             return _Source(kind, digest, path, status) if digest != ABSENT else None
@@ -206,6 +211,14 @@ class _Source:
         """The digest of a file beside this one."""
         assert self.path is not None, "only a file has others beside it"
         return _digest(self.path.parent / name)
+
+
+def _is_foreign(suffix: str) -> bool:
+    if suffix in (".nn", ".mlir", ".onnx"):
+        return False
+    from ..frontends import for_suffix
+
+    return for_suffix(suffix) is not None
 
 
 def _status(path: Path) -> tuple[int, int]:

@@ -1,14 +1,17 @@
-"""Pipelines as data: which passes run at each level, in which order."""
+"""Pipelines as data: which passes run at each level, in which order, users' passes among them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import DiagnosticException
 
+from ..core import extensions
 from ..core.catalog import Catalog
 from ..core.errors import PassError
 from ..core.verifier import problems
@@ -46,22 +49,91 @@ FAST_TILES: tuple[str, ...] = ("fold-addends",)
 """Tile form to tile form where the order of a sum is free."""
 
 
+PHASES = {
+    "graph": GRAPH,
+    "fast": FAST,
+    "fuse": FUSE,
+    "te": TE,
+    "nest": TO_NEST,
+    "tiles": TO_TILES,
+}
+"""By the names that users place passes with."""
+KIND = "pass"
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A user's pass, and where it runs: at the end of a phase, or beside a pass."""
+
+    cls: type[ModulePass]
+    phase: str | None
+    after: str | None
+    before: str | None
+
+    def check(self, where: str) -> None:
+        """Raises: NncError: there is no such place; `where` asked for it."""
+        kind, name, known = "phase", self.phase, list(PHASES)
+        if name is None:
+            kind, name = "pass", self.after or self.before or ""
+            ours = {each for names in PHASES.values() for each in names}
+            known = sorted(ours | extensions.known(KIND).keys())
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            raise PassError(f"the pipeline has no {kind} '{name}'", where=where, hint=hint)
+
+    def put(self, name: str, names: list[str], phase: str | None) -> None:
+        """Put it where it belongs, if that is in `names`."""
+        if self.phase is not None:
+            if self.phase == phase:
+                names.append(name)
+            return
+        beside = self.after or self.before
+        if beside in names:
+            last = len(names) - 1 - names[::-1].index(beside)
+            names.insert(last + (self.after is not None), name)
+
+
+def _placed() -> dict[str, Placed]:
+    return {name: entry.value for name, entry in extensions.table(KIND).items()}
+
+
+def extended(names: Sequence[str]) -> list[str]:
+    """These passes with those that users have placed among them, in order of registration."""
+    phase = next((phase for phase, known in PHASES.items() if known == tuple(names)), None)
+    found = list(names)
+    for name, placed in _placed().items():
+        placed.put(name, found, phase)
+    return found
+
+
 def run_passes(
     names: Sequence[str], module: ModuleOp, timings: Timings, ctx: Context | None = None
 ) -> None:
-    """Run passes by name on `module`, in place.
+    """Run passes by name on `module`, in place, with those that users have placed among them.
 
     Raises: PassError and the other errors of the passes.
     """
     ctx = ctx or context()
     load_lowerings()  # fuse leaves outside what has none
-    for name in names:
-        pass_: ModulePass = CATALOG[name]()()
+    users = _placed()
+    for name in extended(names) if users else names:
+        pass_: ModulePass = users[name].cls() if name in users else CATALOG[name]()()
         with timings.stage(name):
             try:
                 pass_.apply(ctx, module)
             except DiagnosticException as error:
                 raise PassError(f"{name}: {error}") from error
+        if name in users:
+            _check_users(name, module)
+
+
+def _check_users(name: str, module: ModuleOp) -> None:
+    """Raises: PassError: a user's pass has left the module broken."""
+    if found := problems(module):
+        owner = extensions.table(KIND)[name].owner
+        shown = "\n".join(problem.diagnostic().render({}) for problem in found[:8])
+        raise PassError(f"pass '{name}' of {owner} left the module broken:\n{shown}")
 
 
 def verify(module: ModuleOp, timings: Timings) -> None:

@@ -41,8 +41,19 @@ def _identity(value: Any) -> Any:
     return value
 
 
-def merge(kind: str, owners: Iterable[tuple[str, Mapping[str, Callable[[], Any]]]]) -> Catalog:
+def merge(
+    kind: str,
+    owners: Iterable[tuple[str, Mapping[str, Callable[[], Any]]]],
+    *,
+    shared: bool = False,
+) -> Catalog:
     """One catalogue of several owners' entries.
+
+    Args:
+        kind: for messages.
+        owners: each with its entries.
+        shared: whether the same object may come from two: a package's plug-in, and what the
+            package publishes for xDSL.
 
     Raises: NncError: two owners have an entry of the same name; both are named.
     """
@@ -50,11 +61,11 @@ def merge(kind: str, owners: Iterable[tuple[str, Mapping[str, Callable[[], Any]]
     owner_of: dict[str, str] = {}
     for owner, entries in owners:
         for name, thunk in entries.items():
-            if name in merged:
+            if name in merged and not (shared and merged[name]() is thunk()):
                 raise NncError(
                     f"{kind} '{name}' is defined by both {owner_of[name]} and {owner}",
                     hint=f"rename one of the two: the name of a {kind} is unique",
                 )
-            merged[name] = thunk
-            owner_of[name] = owner
+            merged.setdefault(name, thunk)
+            owner_of.setdefault(name, owner)
     return merged

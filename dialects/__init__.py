@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..core.catalog import lazy
+from ..core.catalog import Catalog, constant, lazy, merge
 
 if TYPE_CHECKING:
     from xdsl.context import Context
+
+    from ..core.extensions import Plugin
 
 DIALECTS = lazy(
     __name__,
@@ -20,12 +22,40 @@ DIALECTS = lazy(
 )
 
 
-def context(*, allow_unregistered: bool = False) -> Context:
-    """A context that knows xDSL's dialects and ours; each is imported when its first op is met."""
-    from xdsl.context import Context
+def catalog() -> Catalog:
+    """XDSL's dialects, ours, and those of installed packages and plug-ins.
+
+    Raises: NncError: two owners of one name, or a plug-in that cannot be loaded.
+    """
     from xdsl.dialects import get_all_dialects
 
+    from ..core.extensions import plugins
+    from ..core.extensions.universes import universes
+
+    loaded = plugins()  # before what their packages publish for xDSL, which may import them
+    return merge(
+        "dialect",
+        [
+            ("xDSL", get_all_dialects()),
+            ("nnc", DIALECTS),
+            *((owner, universe.all_dialects) for owner, universe in universes()),
+            *((plugin.owner, _dialects(plugin)) for plugin in loaded),
+        ],
+        shared=True,
+    )
+
+
+def _dialects(plugin: Plugin) -> Catalog:
+    from xdsl.ir import Dialect
+
+    return {one.name: constant(one) for one in plugin.members("DIALECTS", Dialect)}
+
+
+def context(*, allow_unregistered: bool = False) -> Context:
+    """A context that knows all dialects; each is imported when its first op is met."""
+    from xdsl.context import Context
+
     made = Context(allow_unregistered=allow_unregistered)
-    for name, load in {**get_all_dialects(), **DIALECTS}.items():
+    for name, load in catalog().items():
         made.register_dialect(name, load)
     return made

@@ -1,6 +1,16 @@
 """Ways into the graph and te dialects: ONNX files, the symbol API, te expressions in Python."""
 
-from ..core.catalog import lazy
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..core import extensions
+from ..core.catalog import Catalog, constant, lazy, merge
+
+KIND = "format"
+TEXT = ("nn", "mlir")
+"""Formats of text, which are no front end's."""
 
 FRONTENDS = lazy(
     __name__,
@@ -9,3 +19,30 @@ FRONTENDS = lazy(
         "onnx": "onnx:import_model",
     },
 )
+
+
+def formats() -> Catalog:
+    """Front ends by format: ours, those of installed packages, and those that users registered.
+
+    Raises: NncError: two owners of one format.
+    """
+    from ..core.extensions.installed import points
+
+    users = extensions.table(KIND)
+    return merge(
+        KIND,
+        [
+            ("nnc", {**dict.fromkeys(TEXT, constant(None)), **FRONTENDS}),
+            *((point.owner, {point.name: point.load}) for point in points("nnc.frontends")),
+            *((entry.owner, {name: constant(entry.value)}) for name, entry in users.items()),
+        ],
+    )
+
+
+def for_suffix(suffix: str) -> Callable[[Any], Any] | None:
+    """The front end for files of this extension (`.layers`), if it is not ONNX's."""
+    name = suffix.removeprefix(".")
+    if name in (*FRONTENDS, *TEXT):
+        return None
+    known = formats()
+    return known[name]() if name in known else None

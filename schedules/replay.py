@@ -54,6 +54,11 @@ class Schedule:
         log = [op.clone() for op in self._log]
         return sched.ScheduleOp(self.kernel.sym_name.data, log, answers)
 
+    @property
+    def length(self) -> int:
+        """How many primitives have been run."""
+        return len(self._log)
+
     def check(self) -> None:
         """Raises: ScheduleError: a thread's own buffer is used by several phases."""
         check_scopes(self.kernel)

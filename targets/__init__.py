@@ -1,6 +1,7 @@
 """Machines as data: what a schedule and an emitter must know of a CPU.
 
-Names: `cpu` or `llvm` (this machine), `x86-64-v3` (AVX2), `x86-64-v4` (AVX-512), `aarch64-neon`.
+Names: `cpu` or `llvm` (this machine), `x86-64-v3` (AVX2), `x86-64-v4` (AVX-512), `aarch64-neon`,
+and those that users register.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
+from ..core import extensions
 from ..core.errors import UnsupportedError
 
 
@@ -78,6 +80,9 @@ TARGETS: dict[str, Target] = {
         "aarch64-neon", "aarch64-unknown-linux-gnu", "cortex-a76", "+neon", 128, 32
     ),
 }
+KIND = "target"
+ALIASES = ("cpu", "llvm")
+"""Of this machine."""
 DEFAULT = "x86-64-v4"
 """What nn-opt assumes, so that its output does not differ by machine."""
 
@@ -87,14 +92,18 @@ def resolve(name: str = "cpu") -> Target:
 
     Raises: UnsupportedError: no such target, or this machine is none that we know.
     """
-    if name in ("cpu", "llvm"):
+    if name in ALIASES:
         return host()
     if name in TARGETS:
         return TARGETS[name]
-    near = get_close_matches(name, [*TARGETS, "cpu"], 1)
+    users = extensions.table(KIND)
+    if name in users:
+        return users[name].value
+    known = ["cpu", *TARGETS, *users]
+    near = get_close_matches(name, known, 1)
     raise UnsupportedError(
         f"unknown target '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"targets: cpu, {', '.join(TARGETS)}",
+        hint=f"did you mean '{near[0]}'?" if near else f"targets: {', '.join(known)}",
     )
 
 

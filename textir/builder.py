@@ -30,6 +30,7 @@ from .attributes import AttributeReader, unescape
 from .errors import Malformed, did_you_mean
 from .literals import bare_list, bare_number
 from .scopes import Blocks, Locations, Scopes
+from .syntax import builders
 from .tables import Node
 
 Task = Generator["Task", None, None]
@@ -61,6 +62,7 @@ class Builder:
         self.reader = AttributeReader(context)
         self.scopes = Scopes(text)
         self.locations = Locations(text, file)
+        self.builders = builders()
         self.spaces: list[Any] = []
         """The index spaces around the op that is built (`expressions.Space`)."""
         self._blocks = Blocks()
@@ -80,7 +82,7 @@ class Builder:
 
     def ops(self, nodes: Iterable[Node], block: Block) -> Task:
         """Append ops to a block."""
-        builders = BUILDERS
+        builders = self.builders
         for node in nodes:
             if node[0] == "op":
                 _, results, statement, location = node

@@ -24,6 +24,7 @@ from . import declared as decl
 from .attribute_text import IDENTIFIER, AttributeText, key_text, quoted, symbol_text
 from .literals import dense_array, list_text, number_text, type_of
 from .names import Names, block_names
+from .syntax import forms
 
 Task = Generator["Task", None, None]
 Form = Callable[["TextPrinter", Operation, str], "Task | str | None"]
@@ -41,6 +42,7 @@ class TextPrinter:
         self.locations = locations
         self.attributes = AttributeText(pretty=not generic, elide=elide)
         self.names = Names()
+        self.forms = forms()
         self._blocks: dict[Block, str] = {}
         self._out: list[str] = []
 
@@ -96,7 +98,7 @@ class TextPrinter:
             head += ", ".join([self.names.of(result) for result in results]) + " = "
         form: Task | str | None = None
         if named:
-            special = FORMS.get(op.name)
+            special = self.forms.get(op.name)
             if special is None:
                 form = self.uniform(op, indent)
             elif (known := decl.declared(type(op))) is not None and known.has_shape(op):
@@ -113,7 +115,8 @@ class TextPrinter:
         """A whole op without regions as one line, in the uniform or the generic form."""
         if op.regions:
             return None
-        form = self.uniform(op, "") if op.name not in FORMS else FORMS[op.name](self, op, "")
+        special = self.forms.get(op.name)
+        form = self.uniform(op, "") if special is None else special(self, op, "")
         if form is None:
             form = self._generic(op, "")
         if not isinstance(form, str):

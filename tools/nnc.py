@@ -13,21 +13,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from .model.flags import parse_flags
+from .model.flags import Flags, parse_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nnc with these arguments (default: the command line's); its exit status."""
     flags = parse_flags(sys.argv[1:] if argv is None else argv)
     from ..core.errors import NncError
+    from ..core.extensions import scope
 
     try:
-        flags.command(flags)
+        with scope(flags.plugins):
+            return _run(flags)
     except NncError as error:
         if flags.debug:
             raise
         print(f"nnc: error: {error}", file=sys.stderr)
         return 1
+
+
+def _run(flags: Flags) -> int:
+    """The command, inside of the scope of its plug-ins."""
+    from ..core.errors import NncError
+    from ..core.extensions import culprit
+
+    try:
+        flags.command(flags)
+    except NncError:
+        raise
     except KeyboardInterrupt:
         return 1
     except BrokenPipeError:
@@ -36,7 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if flags.debug:
             raise
-        print(f"nnc: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        what = f"{type(error).__name__}: {error}"
+        if (blamed := culprit(error)) is not None:
+            owner, place = blamed
+            print(f"nnc: internal error: {place}: {what}", file=sys.stderr)
+            print(f"  help: it came up in {owner}; --debug shows the traceback", file=sys.stderr)
+            return 1
+        print(f"nnc: internal error: {what}", file=sys.stderr)
         print("  help: this is a bug in the compiler; --debug shows the traceback", file=sys.stderr)
         return 1
     return 0

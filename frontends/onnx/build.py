@@ -15,7 +15,7 @@ from xdsl.utils.exceptions import VerifyException
 from ...core.dtypes import element_type, numpy_dtype
 from ...core.errors import ModelError, NncError, UnsupportedError
 from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
-from ...dialects.graph.registry import by_onnx_name
+from ...dialects.graph.registry import Operator, by_onnx_name, foreign_forms
 from ...dialects.graph.types import dims, element
 from .node import AttributeValue, Node
 from .tensors import Array, tensor_dtype
@@ -57,15 +57,32 @@ class Builder:
         known = by_onnx_name(node.op_type)
         if known is None:
             raise UnsupportedError(f"operator {node.op_type} is not supported")
+        self._add_operator(node, known.cls)
+
+    def add_foreign(self, node: Node, version: int | None) -> None:
+        """Append the operator of a node of a user's domain, in the form of that version.
+
+        Raises: ModelError, UnsupportedError: with the node's name.
+        """
+        try:
+            self._add_operator(node, foreign_operator(node, version).cls).verify()
+        except NncError as error:
+            error.where = error.where or node.where
+            raise
+        except VerifyException as error:
+            raise ModelError(f"{node.op_type}: {error}", where=node.where) from None
+
+    def _add_operator(self, node: Node, op_class: type[GraphOp]) -> GraphOp:
         operands = [self.values[name] if name else None for name in node.inputs]
         operands = operands[: len(operands) - trailing_gaps(node.inputs)]
         count = len(node.outputs) - trailing_gaps(node.outputs)
-        properties = properties_of(known.cls, node)
-        op = known.cls.of(*operands, results=count or None, **properties)
+        properties = properties_of(op_class, node)
+        op = op_class.of(*operands, results=count or None, **properties)
         self._append(op, node.name)
         for name, result in zip(node.outputs, op.results, strict=False):
             if name:
                 self._give(name, result)
+        return op
 
     def _append(self, op: Operation, where: str) -> Operation:
         op.location = NameLoc(StringAttr(where), NoneAttr())
@@ -106,6 +123,27 @@ class Builder:
             name, count = f"{stem}_{count}", count + 1
         self._taken.add(name)
         return name
+
+
+def foreign_operator(node: Node, version: int | None) -> Operator:
+    """The operator that is registered for a node of a user's domain.
+
+    Raises: ModelError: the model says no version of it. UnsupportedError: no form is for that.
+    """
+    domain = node.op_type.partition("::")[0]
+    if version is None:
+        raise ModelError(f"the model says no version of the domain '{domain}' (opset_import)")
+    found = by_onnx_name(node.op_type, version)
+    if found is None:
+        forms = sorted(
+            form.foreign.versions for form in foreign_forms(node.op_type) if form.foreign
+        )
+        shown = ", ".join(f"{first} to {last or 'any'}" for first, last in forms)
+        raise UnsupportedError(
+            f"{node.op_type} of version {version} of its domain is not supported",
+            hint=f"versions that are: {shown}",
+        )
+    return found
 
 
 def trailing_gaps(names: tuple[str, ...]) -> int:
@@ -165,7 +203,8 @@ def _defaults(node: Node, names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         if name == "operandSegmentSizes" or name == "resultSegmentSizes":
             continue
-        attributes = defs.get_schema(node.op_type, "").attributes
+        is_foreign = "::" in node.op_type
+        attributes = {} if is_foreign else defs.get_schema(node.op_type, "").attributes
         default = attributes[name].default_value if name in attributes else None
         if default is None or not default.type:
             raise ModelError(f"{node.op_type} needs the attribute '{name}'")

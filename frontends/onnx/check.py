@@ -41,6 +41,20 @@ def opset_version(model: onnx.ModelProto) -> int:
     return version
 
 
+def domain_versions(model: onnx.ModelProto) -> dict[str, int]:
+    """The versions of the other domains that the model imports.
+
+    Raises: ModelError: two versions of one.
+    """
+    found: dict[str, int] = {}
+    for each in model.opset_import:
+        if each.domain in DEFAULT_DOMAINS:
+            continue
+        if found.setdefault(each.domain, each.version) != each.version:
+            raise ModelError(f"the model imports two versions of the domain '{each.domain}'")
+    return found
+
+
 def node_names(nodes: Iterable[onnx.NodeProto]) -> list[str]:
     """A name for each node: its own, or operator and position where it has none."""
     return [node.name or f"{node.op_type}_{position}" for position, node in enumerate(nodes)]
@@ -59,7 +73,7 @@ def check_supported(graph: onnx.GraphProto, is_supported: Callable[[onnx.NodePro
     raise UnsupportedError(
         f"{len(lines)} operator{plural} not supported: {'; '.join(lines)}",
         where=describe_node(next(iter(missing.values()))[0]) if len(lines) == 1 else None,
-        hint="`nnc ops` lists the operators that are",
+        hint="`nnc ops` lists the operators that are; `nnc.register_op` adds one",
     )
 
 

@@ -36,7 +36,9 @@ def inline_functions(
     skeleton = _without_weights(model)
     if model.functions:
         try:
-            skeleton = inliner.inline_local_functions(skeleton)
+            skeleton = inliner.inline_selected_functions(
+                skeleton, _registered(model, is_supported), exclude=True
+            )
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip() or "unknown reason"
             raise ModelError(f"the model's functions cannot be inlined: {reason}") from None
@@ -48,6 +50,16 @@ def inline_functions(
         good = [each for each in wanted if expansion.succeeds(skeleton, each, given)]
         result = expansion.run(skeleton, good)
     return _with_weights(result or skeleton, model)
+
+
+def _registered(model: onnx.ModelProto, is_supported: Supported) -> list[tuple[str, str]]:
+    """Functions of the model's own that a user has registered an operator for: it counts."""
+    found: list[tuple[str, str]] = []
+    for function in model.functions:
+        call = onnx.NodeProto(op_type=function.name, domain=function.domain)
+        if function.domain not in DEFAULT_DOMAINS and is_supported(call):
+            found.append((function.domain, function.name))
+    return found
 
 
 class _Expansion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 
 import onnx
@@ -17,7 +18,7 @@ from .adapters import RENAMED, adapt
 from .build import Builder, name_hint
 from .functions import inline_functions
 from .load import load_model
-from .node import operator_name, read_node
+from .node import DEFAULT_DOMAINS, operator_name, read_node
 from .tensors import Storage, Weights
 from .types import input_type
 
@@ -28,9 +29,10 @@ def import_model(model: str | PathLike[str] | bytes | onnx.ModelProto) -> Module
     check.check_text(proto)
     version = check.opset_version(proto)
     check.check_names(proto.graph)
+    domains = check.domain_versions(proto)
     proto = inline_functions(proto, version, is_supported)
     check.check_supported(proto.graph, is_supported)
-    return ModuleOp([_main(proto.graph, version, storage)])
+    return ModuleOp([_main(proto.graph, version, domains, storage)])
 
 
 def is_supported(node: onnx.NodeProto) -> bool:
@@ -39,7 +41,9 @@ def is_supported(node: onnx.NodeProto) -> bool:
     return name == "Constant" or by_onnx_name(RENAMED.get(name, name)) is not None
 
 
-def _main(graph: onnx.GraphProto, version: int, storage: Storage) -> func.FuncOp:
+def _main(
+    graph: onnx.GraphProto, version: int, domains: Mapping[str, int], storage: Storage
+) -> func.FuncOp:
     weights = Weights(graph, storage)
     inputs = [each for each in graph.input if each.name not in weights.names]
     block = Block(arg_types=[input_type(value) for value in inputs])
@@ -53,8 +57,12 @@ def _main(graph: onnx.GraphProto, version: int, storage: Storage) -> func.FuncOp
     for name in weights.used():
         builder.constant_tensor(name, weights.content(name), name)
     for at in order:
-        check.check_node(graph.node[at], names[at], version)
-        node = read_node(graph.node[at], names[at], storage)
+        proto = graph.node[at]
+        node = read_node(proto, names[at], storage)
+        if proto.domain not in DEFAULT_DOMAINS:
+            builder.add_foreign(node, domains.get(proto.domain))
+            continue
+        check.check_node(proto, names[at], version)
         for newest in adapt(node, version, builder):
             builder.add_node(newest)
     return _function(block, [value.name for value in inputs], graph, builder)

@@ -20,7 +20,10 @@ DEFAULT_DOMAINS = ("", "ai.onnx")
 
 @dataclass(frozen=True)
 class Node:
-    """An operator by its ONNX name, tensor names in and out ("" where left out), attributes."""
+    """An operator, tensor names in and out ("" where left out), attributes.
+
+    The operator is named as in ONNX: `Conv`, `com.acme::SoftClip`.
+    """
 
     op_type: str
     name: str
@@ -106,7 +109,7 @@ def read_node(proto: onnx.NodeProto, name: str, storage: Storage) -> Node:
         if attribute.name in attributes:
             raise ModelError(f"attribute '{attribute.name}' is given twice", where=where)
         attributes[attribute.name] = _value(attribute, where, storage)
-    return Node(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes)
+    return Node(operator_name(proto), name, tuple(proto.input), tuple(proto.output), attributes)
 
 
 def _value(attribute: AttributeProto, where: str, storage: Storage) -> AttributeValue:

@@ -52,7 +52,7 @@ def load_lowerings() -> None:
 def lowering_of(op: Operation) -> Lowering | None:
     """How an operator is lowered, `None` if it is not."""
     load_lowerings()
-    found = registry.operators().get(op.name)
+    found = registry.find(op.name)
     definition = None if found is None else found.definition
     return definition if callable(definition) else None
 

@@ -54,16 +54,27 @@ def meaning(
         function: Callable[..., Array | Sequence[Array]],
     ) -> Callable[..., Array | Sequence[Array]]:
         def run(op: IRDLOperation, inputs: Sequence[Array]) -> list[Array]:
-            half = next((item.dtype for item in inputs if item.dtype in _HALVES), None)
-            if not wide or half is None:
-                return _call(function, op, inputs)
-            results = _call(function, op, [widened(item) for item in inputs])
-            return [item.astype(half) if item.dtype == np.float32 else item for item in results]
+            return grouped(function, op, inputs, wide=wide)
 
         set_meaning(*names)(run)
         return function
 
     return decorate
+
+
+def grouped(
+    function: Callable[..., Array | Sequence[Array]],
+    op: IRDLOperation,
+    inputs: Sequence[Array],
+    *,
+    wide: bool,
+) -> list[Array]:
+    """What a meaning gives for the operands that are there."""
+    half = next((item.dtype for item in inputs if item.dtype in _HALVES), None)
+    if not wide or half is None:
+        return _call(function, op, inputs)
+    results = _call(function, op, [widened(item) for item in inputs])
+    return [item.astype(half) if item.dtype == np.float32 else item for item in results]
 
 
 def widened(array: Array) -> Array:

@@ -14,6 +14,7 @@ from .elementwise import schedule_elementwise
 from .reduction import schedule_reduction
 from .relayout import is_relayout, schedule_relayout
 from .rows import schedule_rows
+from .rules import Site, has_rules, try_users_rules
 from .winograd import find_tiled_convolution, schedule_tiled_convolution
 
 
@@ -27,12 +28,12 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
     """
     schedule = Schedule(kernel)
     inline_cheap(schedule)
+    done = schedule_users_classes(schedule, target, numerics)
     facts = Kernel.of(kernel)
-    done: set[str] = set()
-    if (tiled := find_tiled_convolution(facts)) is not None:
+    if not done and (tiled := find_tiled_convolution(facts)) is not None:
         schedule_tiled_convolution(schedule, facts, tiled, target)
         done = tiled.symbols
-    else:
+    elif not done:
         done = schedule_rows(schedule, facts, facts.computes[-1], target, numerics)
     for compute in facts.computes:
         if compute.symbol in done or not _is_canonical(schedule, compute):
@@ -54,6 +55,16 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
             schedule_elementwise(schedule, compute, target)
         done.add(compute.symbol)
     return schedule.to_ir()
+
+
+def schedule_users_classes(schedule: Schedule, target: Target, numerics: str) -> set[str]:
+    """Let the rules of users schedule what they know; the symbols of what they did."""
+    done: set[str] = set()
+    facts = Kernel.of(schedule.kernel)
+    for compute in facts.computes if has_rules() else ():
+        if compute.symbol not in done and _is_canonical(schedule, compute):
+            done |= set(try_users_rules(Site(schedule, facts, compute, target, numerics)))
+    return done
 
 
 def inline_cheap(schedule: Schedule) -> None:

@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .compiler.build import build
+    from .compiler.extend import (
+        register_frontend,
+        register_op,
+        register_pass,
+        register_schedule,
+        register_target,
+    )
     from .compiler.model import Model, compile
     from .core.errors import (
         ExpressionError,
@@ -35,6 +42,16 @@ _HOME = {
     "Model": "compiler.model",
     "cpu": "runtime.device",
     "parse": "textir",
+    **dict.fromkeys(
+        (
+            "register_frontend",
+            "register_op",
+            "register_pass",
+            "register_schedule",
+            "register_target",
+        ),
+        "compiler.extend",
+    ),
     **dict.fromkeys(
         (
             "ExpressionError",
@@ -66,6 +83,11 @@ __all__ = [
     "compile",
     "cpu",
     "parse",
+    "register_frontend",
+    "register_op",
+    "register_pass",
+    "register_schedule",
+    "register_target",
 ]
 
 

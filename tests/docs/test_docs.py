@@ -31,6 +31,7 @@ from typing import Any
 
 import pytest
 
+from nnc.core import extensions
 from nnc.core.testing import LitRunner, available_features, call, filecheck
 from nnc.tools import nn_opt
 
@@ -163,10 +164,12 @@ def make_targets(block: Block, place: str) -> None:
 def test_page(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])  # as of a program beside it
     page = Page(path, tmp_path)
-    for block in blocks(path.read_text()):
-        if not block.skip:
-            page.run(block)
+    with extensions.scope():
+        for block in blocks(path.read_text()):
+            if not block.skip:
+                page.run(block)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

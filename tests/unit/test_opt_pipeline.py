@@ -97,7 +97,7 @@ def test_round_trip(specs: list[Spec]) -> None:
 
 
 def test_render_is_what_was_read() -> None:
-    registry = load([])
+    registry = load()
     text = "builtin.module(func.func(cse),dce)"
     assert render(build([text], registry)) == text
     assert render(build(["func.func(cse)", "dce"], registry)) == text

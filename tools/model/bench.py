@@ -19,6 +19,7 @@ from rich.table import Table
 
 from ...compiler.signature import Signature, input_signatures
 from ...compiler.source import load
+from ...core.extensions import environment
 from ...passes.graph.infer_shapes import specialize
 from ...runtime.threads import default_threads
 from . import profile
@@ -44,7 +45,7 @@ def run(flags: Flags) -> None:
         try:
             for system in systems:
                 task = _task(flags, system, threads, signatures, Path(folder))
-                workers.append(Worker(task, WORKER))
+                workers.append(Worker(task, WORKER, environment=environment()))
             for _ in range(flags.rounds):
                 for worker in workers:
                     worker.round()

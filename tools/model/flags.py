@@ -25,6 +25,7 @@ class Flags(argparse.Namespace):
     seed: int
     timing: bool
     debug: bool
+    plugins: list[str]
     interpret: bool = False
     all_schedules: bool
     schedule: str | None
@@ -103,6 +104,18 @@ def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("--numerics", default="fast", choices=("fast", "strict"))
     parser.add_argument("--threads", type=positive, metavar="N", help="default: all processors")
     parser.add_argument("--timing", action="store_true", help="where the compile time goes")
+    _add_general(parser)
+
+
+def _add_general(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--load-plugin",
+        dest="plugins",
+        action="append",
+        default=[],
+        metavar="FILE.py|MODULE",
+        help="operators, passes, schedules, targets, formats (docs/extending.md); repeatable",
+    )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
@@ -157,4 +170,4 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 def _add_ops(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_lazy("ops"))
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    _add_general(parser)

@@ -15,9 +15,10 @@ def run(flags: Flags) -> None:
     del flags
     load_lowerings()
     operators = sorted(registry.operators().values(), key=lambda one: one.name)
-    table = Table("operator", "ONNX", "runs", title=f"{len(operators)} operators")
+    table = Table("operator", "ONNX", "runs", "owner", title=f"{len(operators)} operators")
     for one in operators:
         where = "compiled" if callable(one.definition) else "on the host"
-        table.add_row(one.name.removeprefix("graph."), one.onnx_name, where)
+        owner = registry.owner_of(one.name)
+        table.add_row(one.name.removeprefix("graph."), one.onnx_name, where, owner)
     Console(markup=False).print(table)
     print("Operators that ONNX defines by others are expanded; views (reshape ...) cost nothing.")

@@ -23,6 +23,7 @@ from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
 from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
 from ...core.explain import Log, explaining
+from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module
 from . import listing
@@ -32,7 +33,6 @@ from .flags import Flags
 from .instruments import Instrument, PassFailure, PrintIR, Timing
 from .pipeline import Spec, Step, build, render
 from .pipeline import parse as parse_pipeline
-from .plugin import load_plugin
 from .registry import Registry, load
 from .sources import Part, parse_upstream, read_bytes, read_text, shown, split
 
@@ -54,11 +54,8 @@ def run(flags: Flags) -> int:
         if flags.version:
             listing.print_versions()
             return 0
-        registry = load([load_plugin(path) for path in flags.plugins])
-        if listing.wanted(flags):
-            listing.print_lists(flags, registry)
-            return 0
-        return Driver(flags, registry).run()
+        with scope(flags.plugins):
+            return skeletons(flags) if flags.new_pass or flags.new_dialect else _run(flags)
     except USER_ERRORS as error:
         _complain(from_exception(error), {})
         return _fail(flags)
@@ -69,6 +66,25 @@ def run(flags: Flags) -> int:
         return _fail(flags)
 
 
+def skeletons(flags: Flags) -> int:
+    """Write what --new-pass and --new-dialect ask for."""
+    from .skeleton import new_dialect, new_pass
+
+    if flags.new_pass:
+        print(new_pass(flags.new_pass, flags.level, Path.cwd()))
+    if flags.new_dialect:
+        print(new_dialect(flags.new_dialect, Path.cwd()))
+    return 0
+
+
+def _run(flags: Flags) -> int:
+    registry = load()
+    if listing.wanted(flags):
+        listing.print_lists(flags, registry)
+        return 0
+    return Driver(flags, registry).run()
+
+
 def _complain(diagnostic: Diagnostic, sources: dict[str, str]) -> None:
     print(diagnostic.render(sources), file=sys.stderr)
 
@@ -77,11 +93,20 @@ def _internal(error: Exception, step: Step | None = None) -> Diagnostic:
     where = f" in pass '{step.flag}'" if step is not None else ""
     if isinstance(error, RecursionError):
         return Diagnostic(Severity.ERROR, f"the IR is nested too deeply{where}")
+    if (blamed := culprit(error)) is not None:
+        return _plugin_error(error, where, *blamed)
     return Diagnostic(
         Severity.ERROR,
         f"internal error{where}: {type(error).__name__}: {error}",
         help="this is a bug in the compiler; nn-opt --debug shows the traceback",
     )
+
+
+def _plugin_error(error: Exception, where: str, owner: str, place: str) -> Diagnostic:
+    """What a user is told of an exception that came up in a plug-in's code."""
+    text = f"internal error{where}: {type(error).__name__}: {error}"
+    hint = f"it came up in {owner}; nn-opt --debug shows the traceback"
+    return from_exception(NncError(text, where=place, hint=hint))
 
 
 def _fail(flags: Flags) -> int:
@@ -343,10 +368,10 @@ def check_roundtrip(module: ModuleOp, context: Context) -> None:
 
 
 def _read_model(front_end: str, path: str) -> ModuleOp:
-    from ...frontends import FRONTENDS
+    from ...frontends import formats
 
-    if front_end not in FRONTENDS:
-        known = ", ".join(["nn", "mlir", *FRONTENDS])
-        raise NncError(f"unknown input format '{front_end}'", hint=f"formats: {known}")
+    known = formats()
+    if front_end not in known:
+        raise NncError(f"unknown input format '{front_end}'", hint=f"formats: {', '.join(known)}")
     source: str | bytes = read_bytes(path) if path == "-" else path
-    return FRONTENDS[front_end]()(source)
+    return known[front_end]()(source)

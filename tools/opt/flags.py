@@ -57,6 +57,9 @@ class Flags(argparse.Namespace):
     list_targets: bool
     version: bool
     debug: bool
+    new_pass: str | None
+    new_dialect: str | None
+    level: str
 
 
 class _Parser(argparse.ArgumentParser):
@@ -129,6 +132,7 @@ def _make_parser() -> _Parser:
     _add_checks(parser.add_argument_group("checks"))
     _add_printing(parser.add_argument_group("printing"))
     _add_information(parser.add_argument_group("information"))
+    _add_skeletons(parser.add_argument_group("something new"))
     return parser
 
 
@@ -179,8 +183,8 @@ def _add_input(group: _Group) -> None:
         dest="plugins",
         action="append",
         default=[],
-        metavar="FILE.py",
-        help="dialects, passes, targets and syntax of a Python file (docs/tutorial.md)",
+        metavar="FILE.py|MODULE",
+        help="what a Python file or module adds (docs/extending.md); may be repeated",
     )
     _on(
         group,
@@ -308,3 +312,11 @@ def _add_information(group: _Group) -> None:
     _on(group, "--list-targets", dest="list_targets", text="what -t can write")
     _on(group, "--version", dest="version", text="versions of nnc and xDSL")
     _on(group, "--debug", dest="debug", text="show Python tracebacks")
+
+
+def _add_skeletons(group: _Group) -> None:
+    group.add_argument("--new-pass", metavar="NAME", help="write a pass that works, and its test")
+    group.add_argument(
+        "--level", choices=("graph", "te", "loop"), default="graph", help="of it (default graph)"
+    )
+    group.add_argument("--new-dialect", metavar="NAME", help="write a dialect, and its test")

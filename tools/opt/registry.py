@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 from xdsl.context import Context
-from xdsl.dialects import get_all_dialects
 from xdsl.passes import ModulePass
 from xdsl.targets import get_all_targets
 from xdsl.transforms import get_all_passes
-from xdsl.universe import Universe
 from xdsl.utils.target import Target
 
-from ...core.catalog import Catalog, merge
-from ...core.errors import NncError, PassError
-from ...dialects import DIALECTS
+from ...core.catalog import Catalog, constant, merge
+from ...core.errors import PassError
+from ...core.extensions import plugins, table
+from ...core.extensions.universes import universes
+from ...dialects import catalog
 from ...lowering import CONVERSIONS, TARGETS
 from ...passes import PASSES
 from ...schedules import PASSES as SCHEDULE_PASSES
-from .plugin import Plugin
 
 OURS_INSTEAD = frozenset({"canonicalize", "cse", "dce"})
 """xDSL's passes of these names drop locations: ours stand in their place."""
@@ -73,63 +70,46 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
     raise PassError(f"unknown {kind} '{name}'", hint=hint)
 
 
-def load(plugins: Sequence[Plugin]) -> Registry:
+def load() -> Registry:
     """Join all owners' catalogues.
 
-    Raises: NncError: two owners define the same name; both are named.
+    Raises: NncError: two owners define the same name, and both are named; or a plug-in that cannot
+        be loaded.
     """
     ours = {**PASSES, **CONVERSIONS, **SCHEDULE_PASSES}
     theirs = _without(get_all_passes(), OURS_INSTEAD & ours.keys())
     targets = _without(get_all_targets(), TARGETS_INSTEAD)
-    others = _installed()
-    return Registry(
-        dialects=merge(
-            "dialect",
-            [
-                (XDSL, get_all_dialects()),
-                (NNC, DIALECTS),
-                *((name, universe.all_dialects) for name, universe in others),
-                *((plugin.name, plugin.dialects) for plugin in plugins),
-            ],
-        ),
-        passes=(
-            passes := merge(
-                "pass",
-                [
-                    (XDSL, theirs),
-                    (NNC, ours),
-                    *((name, universe.all_passes) for name, universe in others),
-                    *((plugin.name, plugin.passes) for plugin in plugins),
-                ],
-            )
-        ),
-        targets=merge(
-            "target",
-            [
-                (XDSL, targets),
-                (NNC, TARGETS),
-                *((name, universe.all_targets) for name, universe in others),
-                *((plugin.name, plugin.targets) for plugin in plugins),
-            ],
-        ),
-        ours=frozenset(passes) - theirs.keys(),
+    loaded = plugins()
+    others = universes()
+    placed = table("pass")
+    passes = merge(
+        "pass",
+        [
+            (XDSL, theirs),
+            (NNC, ours),
+            *((owner, universe.all_passes) for owner, universe in others),
+            *((plugin.owner, _named(plugin.classes("PASSES", ModulePass))) for plugin in loaded),
+            *((one.owner, {name: constant(one.value.cls)}) for name, one in placed.items()),
+        ],
+        shared=True,
     )
+    emitters = merge(
+        "target",
+        [
+            (XDSL, targets),
+            (NNC, TARGETS),
+            *((owner, universe.all_targets) for owner, universe in others),
+            *((plugin.owner, _named(plugin.classes("TARGETS", Target))) for plugin in loaded),
+        ],
+        shared=True,
+    )
+    return Registry(catalog(), passes, emitters, frozenset(passes) - theirs.keys())
+
+
+def _named(classes: Iterable[Any]) -> Catalog:
+    return {one.name: constant(one) for one in classes}
 
 
 def _without(catalog: Mapping[str, Callable[[], Any]], names: Iterable[str]) -> Catalog:
     left_out = frozenset(names)
     return {name: load for name, load in catalog.items() if name not in left_out}
-
-
-@cache
-def _installed() -> list[tuple[str, Universe]]:
-    """What installed packages publish as `xdsl.universe`, xDSL and ourselves left out."""
-    found: list[tuple[str, Universe]] = []
-    for point in entry_points(group="xdsl.universe"):
-        if point.name in ("xdsl", "nnc"):
-            continue
-        universe = point.load()
-        if not isinstance(universe, Universe):
-            raise NncError(f"entry point '{point.name}' ({point.value}) is not an xDSL Universe")
-        found.append((point.name, universe))
-    return sorted(found, key=lambda pair: pair[0])
