@@ -14,6 +14,9 @@ A page is read from top to bottom in one scratch folder. What a block's first li
 
 In output a line `...` stands for any lines, and `...` inside a line for anything.
 A comment `<!-- not run: reason -->` before a block keeps it from being run.
+
+The first ten minutes are typed at a terminal, in a folder that holds a checkout: there every
+command is a program of its own, and a block that names a file is what it holds from then on.
 """
 
 import contextlib
@@ -21,6 +24,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -36,18 +40,22 @@ from nnc.core.testing import LitRunner, available_features, call, filecheck
 from nnc.tools import nn_opt
 
 ROOT = Path(__file__).parents[2]
+TERMINAL = ROOT / "docs" / "first-ten-minutes.md"
 PAGES = [
     path
     for path in [
+        TERMINAL,
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "passes" / "README.md",
-        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted({*(ROOT / "docs").glob("*.md")} - {TERMINAL}),
     ]
     if path.exists()
 ]
 READERS = {"nn": [], "mlir": ["-f", "mlir"]}
 FOR_THE_EYE = {"", "text"}
+LEAKING = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "NNC_PLUGINS"}
+"""What a fresh terminal does not have."""
 
 
 def run_nnc(args: list[str]) -> int | None:
@@ -150,6 +158,69 @@ class Page:
                 assert_shown(shown, got, f"{place}: $ {command}")
 
 
+class Terminal(Page):
+    """A page that is followed word for word, in a shell that stays open."""
+
+    END = "--- end of the command:"
+
+    def __init__(self, path: Path, folder: Path, shell: subprocess.Popen[str]):
+        super().__init__(path, folder)
+        self.process = shell
+
+    def run(self, block: Block) -> None:
+        if block.file:
+            (self.folder / block.file).write_text(block.text)
+        else:
+            super().run(block)
+
+    def type(self, command: str) -> tuple[str, int]:
+        """What a command says, and its exit status."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f'{command}\necho "{self.END} $?"\n')
+        self.process.stdin.flush()
+        said: list[str] = []
+        for line in self.process.stdout:
+            if line.startswith(self.END):
+                return "".join(said), int(line.split()[-1])
+            said.append(line)
+        raise AssertionError(f"{self.name}: $ {command}: the shell has ended: {''.join(said)}")
+
+    def console(self, block: Block, place: str) -> None:
+        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+            command, _, shown = part.partition("\n")
+            got, status = self.type(command)
+            assert status == 0, f"{place}: $ {command}\n{got}"
+            if shown.strip() or got.strip():
+                assert_shown(shown, got, f"{place}: $ {command}")
+
+
+def checkout(folder: Path) -> None:
+    """A copy of this checkout, without what was built in it."""
+    out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
+    shutil.copytree(ROOT, folder, symlinks=True, ignore=out)
+
+
+def test_the_first_ten_minutes(tmp_path: Path) -> None:
+    checkout(tmp_path / "nnc")
+    env = {key: value for key, value in os.environ.items() if key not in LEAKING}
+    with subprocess.Popen(
+        ["bash"],
+        cwd=tmp_path,
+        env=env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as shell:
+        page = Terminal(TERMINAL, tmp_path, shell)
+        for block in blocks(TERMINAL.read_text()):
+            if not block.skip:
+                page.run(block)
+        assert shell.stdin is not None
+        shell.stdin.close()
+
+
 def make_targets(block: Block, place: str) -> None:
     for line in block.text.splitlines():
         words = line.partition("#")[0].split()
@@ -160,7 +231,7 @@ def make_targets(block: Block, place: str) -> None:
         assert done.returncode == 0, f"{place}: {done.stderr}"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES[1:], ids=lambda path: str(path.relative_to(ROOT)))
 def test_page(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
