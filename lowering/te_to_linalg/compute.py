@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects import arith, tensor
-from xdsl.dialects.builtin import AffineMapAttr, AnyFloat, TensorType
+from xdsl.dialects.builtin import AffineMapAttr, TensorType
 from xdsl.dialects.linalg import attrs, ops
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineMap
@@ -15,7 +15,7 @@ from ...core.affine import dim
 from ...core.irtypes import tensor_element
 from ...dialects import te
 from ...dialects.combiners import combine_op, neutral_elements
-from ..upstream.emit import Emitter, Handler, Scope, emit_body, zero_of
+from ..upstream.emit import Emitter, Handler, Scope, emit_body
 from ..upstream.module import upstream_tensor
 from .operand import extract, fit_operand
 
@@ -82,8 +82,7 @@ class _Generic:
         maps = [map_ for _, map_ in self.inputs]
         maps += [AffineMap(rank, 0, tuple(parallel)) for _ in outs]
         kinds = [
-            attrs.IteratorTypeAttr(REDUCTION if a.is_reduce else PARALLEL)
-            for a in self.op.axes
+            attrs.IteratorTypeAttr(REDUCTION if a.is_reduce else PARALLEL) for a in self.op.axes
         ]
         generic = ops.GenericOp(
             [value for value, _ in self.inputs],
@@ -185,9 +184,4 @@ class _Generic:
         assert isinstance(op, te.CoeffOp)
         value = emitter.block.args[self.arguments[op]]
         scope.values[op.res] = value
-        zero = emitter.constant(zero_of(value.type))
-        if isinstance(value.type, AnyFloat):
-            absent = arith.CmpfOp(value, zero, "oeq")
-        else:
-            absent = arith.CmpiOp(value, zero, "eq")
-        scope.absent[op.res] = emitter.add(absent)
+        scope.absent[op.res] = emitter.is_zero(value)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, cast
 
-from xdsl.dialects import arith
+from xdsl.dialects import arith, vector
 from xdsl.dialects.builtin import (
     AnyFloat,
     FloatAttr,
     IndexType,
     IntegerAttr,
     LocationAttr,
+    VectorType,
+    i64,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import (
@@ -23,6 +26,7 @@ from xdsl.ir.affine import (
     AffineExpr,
     AffineSymExpr,
 )
+from xdsl.irdl import IRDLOperation
 
 from ...core.errors import PassError
 from ...core.locations import describe, set_location
@@ -78,19 +82,32 @@ class Emitter:
 
     def arith(self, name: str, *operands: SSAValue) -> SSAValue:
         """An arith op by name, whose result has the type of its last operand."""
-        made = ARITH[f"arith.{name}"].create(
-            operands=operands, result_types=[operands[-1].type], properties=flags(name)
-        )
-        return self.add(made)
+        op = ARITH[f"arith.{name}"]
+        result = [operands[-1].type]
+        return self.add(op.create(operands=operands, result_types=result, properties=defaults(op)))
 
     def compare(self, predicate: str, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
         """A comparison of integers: `slt`, `sge`, `eq` ..."""
         return self.add(arith.CmpiOp(lhs, rhs, predicate))
 
+    def predicate(self, name: str) -> Attribute:
+        """The attribute of an integer comparison: `sge`, `eq` ..."""
+        return IntegerAttr(arith.CMPI_COMPARISON_OPERATIONS.index(name), i64)
+
+    def is_zero(self, value: SSAValue) -> SSAValue:
+        """Whether a scalar is zero."""
+        zero = self.constant(zero_of(value.type))
+        if isinstance(value.type, AnyFloat):
+            return self.add(arith.CmpfOp(value, zero, "oeq"))
+        return self.compare("eq", value, zero)
+
     def affine(
         self, expr: AffineExpr, dims: Sequence[SSAValue], syms: Sequence[SSAValue] = ()
     ) -> SSAValue:
-        """The value of an index expression."""
+        """The value of an index expression.
+
+        Variables that are vectors make it a vector; scalars beside them stand in every lane.
+        """
         match expr:
             case AffineDimExpr():
                 return dims[expr.position]
@@ -105,6 +122,8 @@ class Emitter:
                 raise PassError(f"no index expression: {expr}")
 
     def _binary(self, kind: AffineBinaryOpKind, lhs: SSAValue, rhs: SSAValue) -> SSAValue:
+        if lhs.type != rhs.type:
+            lhs, rhs = self.widen(lhs, rhs.type), self.widen(rhs, lhs.type)
         if kind is AffineBinaryOpKind.Mod:  # never negative, as affine maps have it
             quotient = self.arith("floordivsi", lhs, rhs)
             return self.arith("subi", lhs, self.arith("muli", quotient, rhs))
@@ -115,6 +134,12 @@ class Emitter:
             AffineBinaryOpKind.CeilDiv: "ceildivsi",
         }
         return self.arith(names[kind], lhs, rhs)
+
+    def widen(self, value: SSAValue, like: Attribute) -> SSAValue:
+        """A scalar in every lane of `like`, where that is a vector."""
+        if not isinstance(like, VectorType) or isinstance(value.type, VectorType):
+            return value
+        return self.add(vector.BroadcastOp(value, VectorType(value.type, like.get_shape())))
 
     def inside_of(self, indices: Sequence[SSAValue], shape: Sequence[int]) -> SSAValue | None:
         """Whether every index is inside its dimension; `None` for no indices."""
@@ -128,13 +153,13 @@ class Emitter:
         return ok
 
 
-def flags(name: str) -> dict[str, Attribute]:
-    """The properties that an arith op of this name has by default."""
-    if name in ("addf", "subf", "mulf", "divf", "maximumf", "minimumf", "negf"):
-        return {"fastmath": arith.FastMathFlagsAttr("none")}
-    if name in ("addi", "subi", "muli"):
-        return {"overflowFlags": arith.IntegerOverflowAttr("none")}
-    return {}
+@cache
+def defaults(op: type[Operation]) -> Mapping[str, Attribute]:
+    """The properties of an op class that have a default value: no fast math, no overflow flags."""
+    if not issubclass(op, IRDLOperation):
+        return {}
+    found = op.get_irdl_definition().properties
+    return {name: p.default_value for name, p in found.items() if p.default_value is not None}
 
 
 def emit_body(
