@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from xdsl.dialects import memref, scf, vector
 from xdsl.dialects.builtin import VectorType
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Attribute, Block, Region, SSAValue
 from xdsl.ir.affine import AffineConstraintKind, AffineExpr
 
 from ...core.affine import Ranges, const, dim, linear_terms, simplify, substitute, used
@@ -123,43 +123,44 @@ def _physical(
 
 def load(op: loop.LoadOp, emitter: Emitter, values: Values) -> None:
     """`loop.load`."""
-    type_ = tile_type(op.res)
-    fill = emitter.constant(zero_of(type_.element_type) if op.fill is None else op.fill)
-    registers = [_load(access, fill) for access in _accesses(op, type_, emitter, values)]
-    values.define([op.res], registers)
+    element = tile_type(op.res).element_type
+    fill = zero_of(element) if op.fill is None else op.fill
+    accesses = _accesses(op, tile_type(op.res), emitter, values)
+    values.define([op.res], [_load(access, element, fill) for access in accesses])
 
 
-def _load(access: Access, fill: SSAValue) -> SSAValue:
+def _load(access: Access, element: Attribute, fill: Attribute) -> SSAValue:
     emitter, width = access.emitter, access.width
     if width is None:
         return _load_lane(access, 0, fill)
     mask = access.mask
     if access.is_uniform and (mask is None or not isinstance(mask.type, VectorType)):
         return splat(_load_lane(access, 0, fill), width, emitter)
-    type_ = VectorType(fill.type, [width])
     if access.is_contiguous:
         indices = access.indices(0, emitter)
         if (wide := access.wide_mask()) is None:
+            type_ = VectorType(element, [width])
             return emitter.add(vector.LoadOp(access.memory, indices, type_))
-        other = splat(fill, width, emitter)
+        other = splat(emitter.constant(fill), width, emitter)
         return emitter.add(vector.MaskedLoadOp(access.memory, indices, wide, other))
-    register = splat(fill, width, emitter)
+    register = splat(emitter.constant(fill), width, emitter)
     for lane in range(width):
-        element = _load_lane(access, lane, fill)
-        register = emitter.add(vector.InsertOp(element, register, [lane]))
+        loaded = _load_lane(access, lane, fill)
+        register = emitter.add(vector.InsertOp(loaded, register, [lane]))
     return register
 
 
-def _load_lane(access: Access, lane: int, fill: SSAValue) -> SSAValue:
+def _load_lane(access: Access, lane: int, fill: Attribute) -> SSAValue:
     emitter = access.emitter
     mask = access.lane_mask(lane)
     if mask is None:
-        indices = access.indices(lane, emitter)
-        return emitter.add(memref.LoadOp.get(access.memory, indices))
-    then = emitter.inside(Block())
-    then.append(scf.YieldOp(then.add(memref.LoadOp.get(access.memory, access.indices(lane, then)))))
-    otherwise = Region(Block([scf.YieldOp(fill)]))
-    return emitter.add(scf.IfOp(mask, [fill.type], Region(then.block), otherwise))
+        return emitter.add(memref.LoadOp.get(access.memory, access.indices(lane, emitter)))
+    then, otherwise = emitter.inside(Block()), emitter.inside(Block())
+    loaded = then.add(memref.LoadOp.get(access.memory, access.indices(lane, then)))
+    then.append(scf.YieldOp(loaded))
+    otherwise.append(scf.YieldOp(otherwise.constant(fill)))
+    regions = (Region(then.block), Region(otherwise.block))
+    return emitter.add(scf.IfOp(mask, [loaded.type], *regions))
 
 
 def store(op: loop.StoreOp, emitter: Emitter, values: Values) -> None:

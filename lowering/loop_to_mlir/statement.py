@@ -9,7 +9,7 @@ from xdsl.dialects import memref, scf
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 
-from ...core.affine import Ranges, simplify, substitute
+from ...core.affine import Ranges, dim, simplify, substitute, sym
 from ...dialects import loop
 from ...dialects.combiners import combine_op, neutral_elements
 from ...dialects.index_space import axis_ranges
@@ -114,14 +114,17 @@ class _Statement:
         emitter: Emitter,
     ) -> list[SSAValue]:
         """Indices into the memref of a buffer."""
-        known = self._known(len(symbols))
         results = [substitute(expr, map_.results) for expr in type_.layout_map.results]
-        return [self._index_at(simplify(e, known), symbols, emitter) for e in results]
+        return [self._index_at(expr, symbols, emitter) for expr in results]
 
     def _index_at(
         self, expr: AffineExpr, symbols: Sequence[SSAValue], emitter: Emitter
     ) -> SSAValue:
-        return emitter.affine(expr, self.axes, [*symbols, *self.ivs])
+        """An expression of axes, opaque symbols and loop variables, as one of the last two."""
+        variables = [dim(at) for at in range(len(self.ivs))]
+        opaque = [sym(at) for at in range(len(symbols))]
+        expr = substitute(expr, self.op.bind.data.results, [*opaque, *variables])
+        return emitter.affine(simplify(expr, self.values.known(self.op.ivs)), self.ivs, symbols)
 
     def _read(self, op: Operation, emitter: Emitter, scope: Scope) -> None:
         assert isinstance(op, loop.ReadOp)

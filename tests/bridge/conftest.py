@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import ModuleOp
 
 from nnc.core.testing import mlir_opt
 from nnc.core.verifier import problems
@@ -67,11 +68,13 @@ class Upstream:
             bridge: our passes, then the name of the flags in docs/mlir.md: "a,b|name".
         """
         ours, _, name = bridge.rpartition("|")
+        return self.compile_module(parse(text, "kernel.nn"), ours, name)
+
+    def compile_module(self, module: ModuleOp, ours: str, name: str) -> Call:
+        """As `compile`; the module is changed."""
         registry = load([])
-        context = registry.context()
-        module = parse(text, "kernel.nn", context)
         for step in build([ours], registry):
-            step.apply(context, module)
+            step.apply(registry.context(), module)
         assert not problems(module)
         return jit(self.llvm_ir(print_module(module, generic=True), name))
 

@@ -32,7 +32,8 @@ def zero(t: str) -> str:
 
 def gemm(m: int, n: int, k: int, t: str = "f32") -> str:
     return f"""
-te.kernel @k(%x: tensor<{m}x{k}x{t}>, %w: tensor<{k}x{n}x{t}> const, %b: tensor<{n}x{t}>) -> tensor<{m}x{n}x{t}> {{
+te.kernel @k(%x: tensor<{m}x{k}x{t}>, %w: tensor<{k}x{n}x{t}> const, %b: tensor<{n}x{t}>)
+    -> tensor<{m}x{n}x{t}> {{
   %c = te.compute @c [i: {m}, j: {n}] sum [k: {k}] {{ %x[i, k] * %w[k, j] }} : tensor<{m}x{n}x{t}>
   %y = te.compute @y [i: {m}, j: {n}] {{ max(%c[i, j] + %b[j], {zero(t)}) }} : tensor<{m}x{n}x{t}>
   te.return %y
@@ -43,11 +44,15 @@ def conv(
     channels: int, out: int, size: int, kernel: int, stride: int, pad: int, t: str = "f32"
 ) -> str:
     rows = (size + 2 * pad - kernel) // stride + 1
+    result = f"tensor<1x{out}x{rows}x{rows}x{t}>"
+    h, w = f"{stride} * h + kh - {pad}", f"{stride} * w + kw - {pad}"
     return f"""
-te.kernel @k(%x: tensor<1x{channels}x{size}x{size}x{t}>, %w: tensor<{out}x{channels}x{kernel}x{kernel}x{t}>) -> tensor<1x{out}x{rows}x{rows}x{t}> {{
-  %c = te.compute @c [n: 1, c: {out}, h: {rows}, w: {rows}] sum [ic: {channels}, kh: {kernel}, kw: {kernel}] {{
-    %x[n, ic, {stride} * h + kh - {pad}, {stride} * w + kw - {pad}] else {zero(t)} * %w[c, ic, kh, kw]
-  }} : tensor<1x{out}x{rows}x{rows}x{t}>
+te.kernel @k(%x: tensor<1x{channels}x{size}x{size}x{t}>,
+             %w: tensor<{out}x{channels}x{kernel}x{kernel}x{t}>) -> {result} {{
+  %c = te.compute @c [n: 1, c: {out}, h: {rows}, w: {rows}]
+      sum [ic: {channels}, kh: {kernel}, kw: {kernel}] {{
+    %x[n, ic, {h}, {w}] else {zero(t)} * %w[c, ic, kh, kw]
+  }} : {result}
   te.return %c
 }}"""
 
@@ -144,7 +149,8 @@ te.kernel @k(%x: tensor<9x4xf32>, %id: tensor<6xi64>) -> (tensor<6x4xf32>, tenso
   te.return %y, %z
 }""",
     "divided indices, a part of a tensor, a position as a number": """
-te.kernel @k(%x: tensor<6x5xf32>) -> (tensor<30xf32>, tensor<4xf32>, tensor<3x4xi64>, tensor<9xf32>) {
+te.kernel @k(%x: tensor<6x5xf32>)
+    -> (tensor<30xf32>, tensor<4xf32>, tensor<3x4xi64>, tensor<9xf32>) {
   %a = te.compute @a [i: 30] { %x[i floordiv 5, i mod 5] } : tensor<30xf32>
   %b = te.compute @b [i: 4] { %x[i, 2] } : tensor<4xf32>
   %c = te.compute @c [i: 3, j: 4] { index_cast(i, i64) * 10 + index_cast(j, i64) } : tensor<3x4xi64>
