@@ -48,7 +48,7 @@ class PdlRule(Pattern[Operation]):
         symbol = pattern.sym_name
         self.symbol = f"pattern {number}" if symbol is None else symbol.data
         last = pattern.body.block.last_op
-        if not isinstance(last, pdl.RewriteOp) or last.root is None or last.body is None:
+        if not isinstance(last, pdl.RewriteOp) or last.root is None or not last.body.blocks:
             raise PassError(
                 f"the pattern '{self.symbol}' has no pdl.rewrite with a root and a body",
                 where=describe(pattern),

@@ -63,7 +63,8 @@ class Drawing:
             choice = rule.operators[family]
             self.match.classes[family] = choice[int(random.integers(len(choice)))]
         used = _attribute_names(equation.left)
-        for name in sorted(names(equation.left)):
+        labels = {apply.label for apply in applications(equation.left)}
+        for name in sorted(names(equation.left) - labels):
             if name in used:
                 self.match.attributes[name] = attributes[name](random)
             else:
@@ -95,7 +96,10 @@ class Drawing:
         builder = Builder(self.match, self.rule.operators, {}, self.placed)
         attributes = {name: builder.attribute(a) for name, a in side.attributes.items()}
         made: GraphOp = builder.of(side.operator).of(*operands, **attributes)
-        return self.placed(made)
+        result = self.placed(made)
+        if side.label is not None:
+            self.match.values[side.label] = result
+        return result
 
     def argument(self, side: Expression) -> SSAValue | None:
         """An operand of the left side."""

@@ -58,8 +58,10 @@ def match_operator(pattern: Apply, op: Operation, match: Match, operators: Opera
     if is_family and match.classes.setdefault(pattern.operator, type(op)) is not type(op):
         return False
     if pattern.label is not None:
-        match.values[pattern.label] = op.results[0]
-    operands = _operands(op, len(pattern.args))
+        known = match.values.setdefault(pattern.label, op.results[0])
+        if known is not op.results[0]:
+            return False
+    operands = _operands(op, pattern)
     if operands is None or not _match_attributes(pattern, op, match):
         return False
     return all(
@@ -68,16 +70,23 @@ def match_operator(pattern: Apply, op: Operation, match: Match, operators: Opera
     )
 
 
-def _operands(op: GraphOp, count: int) -> Sequence[SSAValue | None] | None:
-    """The operands by position; `None` if there are not as many, absent ones at the end apart."""
+def _operands(op: GraphOp, pattern: Apply) -> Sequence[SSAValue | None] | None:
+    """The operands by position; `None` if there are not as many as the pattern has.
+
+    Optional ones at the end may be missing in both, with `...` in the pattern alone.
+    """
     found: list[SSAValue | None] = []
+    num_required = 0
     for name, definition in op.get_irdl_definition().operands:
         value: Any = getattr(op, name)
         if isinstance(definition, VariadicDef) and not isinstance(definition, OptionalDef):
             found += value
+            num_required = len(found)
         else:
             found.append(value)
-    while len(found) > count and found[-1] is None:
+            num_required = num_required if isinstance(definition, OptionalDef) else len(found)
+    count = len(pattern.args)
+    while len(found) > max(count, num_required) and (pattern.takes_any or found[-1] is None):
         found.pop()
     return found if len(found) == count else None
 

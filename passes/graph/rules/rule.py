@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 from xdsl.ir import Operation
@@ -99,13 +101,20 @@ class Rule(Pattern[Operation]):
         rw.replace(op, [made], origins=match.origins)
 
 
-def rule(name: str, *equations: str, uses: Sequence[Function] = (), **operators: str) -> Rule:
+def rule(
+    name: str,
+    *equations: str,
+    uses: Sequence[Function] = (),
+    commute: bool = False,
+    **operators: str,
+) -> Rule:
     """A rule of these equations.
 
     Args:
         name: how statistics and notes call it.
         equations: `left -> right if conditions`; syntax.py has the notation.
         uses: functions that conditions and attributes name.
+        commute: operands of commutative operators on the left may stand in either order.
         operators: names that stand for several operators: `f="abs relu"`.
 
     Raises: PassError: an equation that means nothing, with the place in its text.
@@ -120,6 +129,8 @@ def rule(name: str, *equations: str, uses: Sequence[Function] = (), **operators:
                 find = partial(_find, name, equation)
                 found[apply.operator] = tuple(find(each) for each in names.split())
         _check(name, equation, functions)
+    if commute:
+        read = [replace(e, left=left) for e in read for left in orders(e.left, found)]
     families = frozenset(operators)
     return Rule(name, read, Operators(found, families), functions)
 
@@ -131,6 +142,17 @@ def applications(*sides: Expression) -> list[Apply]:
         if isinstance(side, Apply):
             found += [side, *applications(*side.args)]
     return found
+
+
+def orders(side: Expression, classes: Mapping[str, tuple[type[GraphOp], ...]]) -> list[Any]:
+    """An expression with the operands of commutative operators in all orders."""
+    if not isinstance(side, Apply):
+        return [side]
+    choices = list(product(*(orders(arg, classes) for arg in side.args)))
+    if len(side.args) == 2 and all(cls.COMMUTATIVE for cls in classes[side.operator]):
+        choices += [args[::-1] for args in choices]
+    distinct = [args for at, args in enumerate(choices) if args not in choices[:at]]
+    return [replace(side, args=args) for args in distinct]
 
 
 def _find(rule_name: str, equation: Equation, name: str) -> type[GraphOp]:

@@ -12,10 +12,11 @@
 | `none` | an operand that is absent |
 | `f(x)` with `f="abs relu"` | any of these operators, on both sides the same one |
 
-On the left, an attribute that is not named has its default value; `cast(x, ..., to=t)` takes any,
-and `(y := relu(x))` names a result. On the right, what consists of constants alone is computed
-once, and an attribute may be a function of the rule's `uses`. Conditions are such functions too;
-they take names of the left side and `result`, and their docstring says what must hold.
+On the left, an attribute that is not named has its default value; `cast(x, ..., to=t)` takes any
+(and any optional operands), and `(y := relu(x))` names a result. On the right, what consists of
+constants alone is computed once, and an attribute may be a function of the rule's `uses`.
+Conditions are such functions too; they take names of the left side and `result`, and their
+docstring says what must hold.
 """
 
 from __future__ import annotations
