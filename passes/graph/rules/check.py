@@ -8,28 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from xdsl.dialects.builtin import FunctionType, ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Region, SSAValue
+from xdsl.ir import Block, Region, SSAValue
 
 from ....core.dtypes import element_type
 from ....core.errors import NncError
 from ....core.rewriting import rewrite
 from ....dialects.graph.base import ConstantOp, GraphOp
-from ....reference.graph.run import run_module
 from .building import Array, Builder
 from .matching import Match
 from .rule import Rule, applications, names
 from .syntax import Apply, Equation, Expression, Number, Variable
 
+if TYPE_CHECKING:
+    import numpy as np
+
 DTYPES = ("float32", "float64", "float16", "int32", "int64", "int8", "uint8", "bool")
 SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (3,), (2, 3), (2, 1, 4), (0, 3))
 CONSTANTS = (2.0, 0.5, -4.0, 3.0, 0.1, -1.0, 1.0, 1e-30)
 
-Draw = Callable[[np.random.Generator], Any]
+Draw: TypeAlias = "Callable[[np.random.Generator], Any]"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Drawing:
         random: np.random.Generator,
         attributes: Mapping[str, Draw],
     ):
+        import numpy as np
+
         self.rule = rule
         self.random = random
         self.dtype = np.dtype(str(random.choice(DTYPES)))
@@ -73,6 +76,8 @@ class Drawing:
 
     def operand(self, name: str) -> SSAValue:
         """A constant for a capital, else an input."""
+        import numpy as np
+
         if name[0].isupper():
             number = self.random.choice(CONSTANTS)
             return self.placed(ConstantOp.of(np.asarray(number).astype(self.dtype)))
@@ -103,6 +108,8 @@ class Drawing:
 
     def argument(self, side: Expression) -> SSAValue | None:
         """An operand of the left side."""
+        import numpy as np
+
         if isinstance(side, Variable):
             return self.match.values[side.name]
         if isinstance(side, Number):
@@ -141,6 +148,8 @@ def random_array(
     random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Array:
     """Numbers with zeros of both signs, infinities and NaN among those of floats."""
+    import numpy as np
+
     if dtype.kind == "b":
         return random.integers(0, 2, shape).astype(bool)
     if dtype.kind in "iu":
@@ -162,6 +171,10 @@ def agreements(
         count: how many drawings.
         attributes: how values of the left side's attribute names are drawn.
     """
+    import numpy as np
+
+    from ....reference.graph.run import run_module
+
     alone = Rule(rule.name, [equation], rule.operators, rule.functions)
     found: list[Agreement] = []
     for at in range(count):
@@ -178,8 +191,3 @@ def agreements(
         (right,) = run_module(module, drawing.inputs)
         found.append(Agreement(drawing.inputs, left, right))
     return found
-
-
-def type_of(name: str) -> Attribute:
-    """The element type of a NumPy name, for drawings of casts."""
-    return element_type(name)
