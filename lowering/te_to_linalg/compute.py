@@ -34,7 +34,7 @@ def convert_compute(
 
     Raises: PassError: its body has an op that upstream MLIR does not know.
     """
-    types = [upstream_tensor(result.type, op) for result in op.results]
+    types = [upstream_tensor(result.type) for result in op.results]
     outs = [emitter.add(tensor.EmptyOp([], type_)) for type_ in types]
     if any(axis.size == 0 for axis in op.parallel_axes):
         return outs

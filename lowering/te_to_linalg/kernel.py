@@ -23,10 +23,8 @@ class KernelConverter:
     def __init__(self, kernel: te.KernelOp):
         self.source = kernel
         block = kernel.body.block
-        inputs: list[Attribute] = [upstream_tensor(a.type, kernel) for a in block.args]
-        outputs: list[Attribute] = [
-            upstream_tensor(t, kernel) for t in kernel.function_type.outputs
-        ]
+        inputs: list[Attribute] = [upstream_tensor(a.type) for a in block.args]
+        outputs: list[Attribute] = [upstream_tensor(t) for t in kernel.function_type.outputs]
         self.function = exported(kernel.sym_name.data, inputs, outputs, kernel)
         body = self.function.body.block
         for argument, new in zip(block.args, body.args, strict=True):
@@ -59,8 +57,7 @@ class KernelConverter:
         """`scf.for` over (states, kept results)."""
         emitter = self.emitter
         kept = [
-            emitter.add(tensor.EmptyOp([], upstream_tensor(result.type, op)))
-            for result in op.results
+            emitter.add(tensor.EmptyOp([], upstream_tensor(result.type))) for result in op.results
         ]
         inits = [*(self.values[init] for init in op.inits), *kept]
         body = Block(arg_types=[INDEX, *(init.type for init in inits)])

@@ -6,7 +6,6 @@ from typing import Any, cast
 
 from xdsl.dialects.builtin import (
     ModuleOp,
-    NoneAttr,
     TensorType,
     UnitAttr,
 )
@@ -17,7 +16,6 @@ from ...core.errors import PassError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects import te
-from ...dialects.graph.types import EncodingAttr
 
 C_INTERFACE = "llvm.emit_c_interface"
 """Asks upstream's lowering for a wrapper that takes pointers to memref descriptors."""
@@ -33,18 +31,8 @@ def exported(
     return function
 
 
-def upstream_tensor(type_: Attribute, where: Operation) -> TensorType[Any]:
-    """A tensor type without what only graph knows.
-
-    Raises: PassError: it has a layout: elements would move.
-    """
-    encoding = cast("TensorType[Any]", type_).encoding
-    if isinstance(encoding, EncodingAttr) and not isinstance(encoding.layout, NoneAttr):
-        raise PassError(
-            f"a tensor with a layout has no counterpart in tensors of upstream MLIR: {type_}",
-            where=describe(where),
-            hint="convert-te-to-loop,convert-loop-to-mlir places elements in memory by the layout",
-        )
+def upstream_tensor(type_: Attribute) -> TensorType[Any]:
+    """A tensor type without what only graph knows: te is logical, whatever the layout is."""
     return TensorType(tensor_element(type_), tensor_shape(type_))
 
 
@@ -76,7 +64,7 @@ def _convert_call(call: te.CallOp, callee: FuncOp | None) -> None:
             f"the tensors of the call are not those of @{callee.sym_name.data}: "
             f"{_first_difference([*call.operand_types, *call.result_types], wanted)}",
             where=where,
-            hint="te and upstream MLIR are signless and without layouts; convert the kernel alone",
+            hint="kernels are signless and logical here; convert them without their callers",
         )
     made = CallOp(callee.sym_name.data, list(call.args), list(call.result_types))
     made.location = call.location
