@@ -72,7 +72,7 @@ class Upstream:
 
     def compile_module(self, module: ModuleOp, ours: str, name: str) -> Call:
         """As `compile`; the module is changed."""
-        registry = load([])
+        registry = load()
         for step in build([ours], registry):
             step.apply(registry.context(), module)
         assert not problems(module)

@@ -39,7 +39,7 @@ def parts(name: str) -> list[str]:
 
 
 def scheduled(text: str, form: str) -> ModuleOp:
-    registry = load([])
+    registry = load()
     context = registry.context()
     module = parse(text, "part.nn", context)
     passes = ["convert-te-to-loop", "apply-schedules", *([form] if form else [])]
