@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from types import UnionType
-from typing import Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin
 
 from xdsl.builder import InsertOpInvT
 from xdsl.context import Context
@@ -117,7 +117,7 @@ class Pattern(Generic[OpT]):
     `rewrite` looks at `op` and, if the left side matches, changes the IR through `rw` alone.
     """
 
-    ops: ClassVar[tuple[type[Operation], ...]] = (Operation,)
+    ops: tuple[type[Operation], ...] = (Operation,)
     """The op classes it sees, taken from the type argument; subclasses match too."""
 
     def __init_subclass__(cls) -> None:

@@ -7,6 +7,8 @@ CONVERSIONS = lazy(
     {
         # passes that go from one dialect to the next, in alphabetical order of flags
         "convert-graph-to-te": "graph_to_te.convert_graph_to_te:ConvertGraphToTePass",
+        "convert-loop-to-mlir": "loop_to_mlir.convert_loop_to_mlir:ConvertLoopToMlirPass",
+        "convert-te-to-linalg": "te_to_linalg.convert_te_to_linalg:ConvertTeToLinalgPass",
         "convert-te-to-loop": "te_to_loop.convert_te_to_loop:ConvertTeToLoopPass",
     },
 )

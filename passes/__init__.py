@@ -6,6 +6,7 @@ PASSES = lazy(
     __name__,
     {
         # level.file_stem:Class, in alphabetical order of flags
+        "apply-pdl": "graph.apply_pdl:ApplyPdlPass",
         "assign-layouts": "graph.assign_layouts:AssignLayoutsPass",
         "canonicalize": "graph.canonicalize:CanonicalizePass",
         "cse": "graph.cse:CsePass",

@@ -14,29 +14,29 @@ with a tolerance: exporters round. Results change by rounding alone.
 from __future__ import annotations
 
 from math import isclose, sqrt
+from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float64Type, ModuleOp
+from xdsl.dialects.builtin import Float64Type, FloatAttr, ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
-from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp, SwishOp
+from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp
 from ...dialects.graph.base import GraphOp, constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, PowOp, SubOp
 from ...dialects.graph.checks import FLOATS
 from ...dialects.graph.elementwise import (
     ErfOp,
-    ExpOp,
     HardSwishOp,
     ReciprocalOp,
-    SigmoidOp,
     SqrtOp,
 )
-from ...dialects.graph.norm import LayerNormalizationOp, SoftmaxOp
-from ...dialects.graph.reduce import ReduceMaxOp, ReduceMeanOp, ReduceOp, ReduceSumOp
+from ...dialects.graph.norm import LayerNormalizationOp
+from ...dialects.graph.reduce import ReduceMeanOp, ReduceOp
 from ...dialects.graph.types import dims, element
 from .constants import make_constant, splat, typed_like
+from .rules import rule
 
 SMALL_FLOATS = FLOATS - {Float64Type()}
 """What a layer normalisation computes in f32."""
@@ -115,16 +115,6 @@ class GeluByErf(Pattern[MulOp | DivOp]):
                 return
 
 
-class SwishBySigmoid(Pattern[MulOp]):
-    """x * sigmoid(x) -> swish(x)"""
-
-    def rewrite(self, op: MulOp, rw: Rewriter) -> None:
-        for x, gate in ((op.a, op.b), (op.b, op.a)):
-            if isinstance(gate.owner, SigmoidOp) and gate.owner.x is x:
-                put(rw, op, SwishOp.of(x), gate.owner)
-                return
-
-
 def relu6_argument(value: SSAValue) -> SSAValue | None:
     """x, if `value` is clip(x + 3, 0, 6)."""
     clip = value.owner
@@ -158,43 +148,46 @@ class HardSwishByClip(Pattern[MulOp | DivOp]):
                 return
 
 
-class HardSwishByHardSigmoid(Pattern[MulOp]):
-    """x * hard_sigmoid(x, 1 / 6, 0.5) -> hard_swish(x)"""
-
-    def rewrite(self, op: MulOp, rw: Rewriter) -> None:
-        for x, gate in ((op.a, op.b), (op.b, op.a)):
-            sigmoid = gate.owner
-            if not isinstance(sigmoid, HardSigmoidOp) or sigmoid.x is not x:
-                continue
-            slope, offset = sigmoid.alpha.value.data, sigmoid.beta.value.data
-            if isclose(slope, 1 / 6, rel_tol=TOLERANCE) and offset == 0.5:
-                put(rw, op, HardSwishOp.of(x), sigmoid)
-                return
-
-
 def kept_axes(op: ReduceOp) -> tuple[int, ...] | None:
     """The axes that are reduced to 1; `None` if they are not known, or go away."""
     shape = dims(op.data.type)
     return None if shape is None or not op.keepdims.value.data else op.reduced_axes(len(shape))
 
 
-class SoftmaxByExp(Pattern[DivOp]):
-    """exp(x - max(x)) / sum(exp(x - max(x))) -> softmax(x), along one axis"""
+def is_sixth(a: FloatAttr[Any]) -> bool:
+    """The slope must be 1 / 6"""
+    return isclose(a.value.data, 1 / 6, rel_tol=TOLERANCE)
 
-    def rewrite(self, op: DivOp, rw: Rewriter) -> None:
-        exp, total = op.a.owner, op.b.owner
-        if not isinstance(exp, ExpOp) or not isinstance(total, ReduceSumOp):
-            return
-        shifted = exp.x.owner
-        if total.data is not op.a or not isinstance(shifted, SubOp):
-            return
-        top = shifted.b.owner
-        if not isinstance(top, ReduceMaxOp) or top.data is not shifted.a:
-            return
-        axes = kept_axes(total)
-        if axes is not None and len(axes) == 1 and kept_axes(top) == axes:
-            new = SoftmaxOp.of(top.data, axis=axes[0])
-            put(rw, op, new, exp, total, shifted, top)
+
+def is_along_one_axis(top: SSAValue, total: SSAValue) -> bool:
+    """Maximum and sum must be along the same one axis, and keep it"""
+    found = [kept_axes(op) for v in (top, total) if isinstance(op := v.owner, ReduceOp)]
+    return len(found) == 2 and found[0] is not None and len(found[0]) == 1 and found[0] == found[1]
+
+
+def axis_of(top: SSAValue) -> int:
+    """The one axis of a reduction."""
+    assert isinstance(top.owner, ReduceOp)
+    axes = kept_axes(top.owner)
+    assert axes is not None
+    return axes[0]
+
+
+RULES = (
+    rule("SwishBySigmoid", "x * sigmoid(x) -> swish(x)", commute=True),
+    rule(
+        "HardSwishByHardSigmoid",
+        "x * hard_sigmoid(x, alpha=a, beta=0.5) -> hard_swish(x) if is_sixth(a)",
+        uses=[is_sixth],
+        commute=True,
+    ),
+    rule(
+        "SoftmaxByExp",
+        "(e := exp(x - (top := reduce_max(x, ...)))) / (total := reduce_sum(e, ...))"
+        " -> softmax(x, axis=axis_of(top)) if is_along_one_axis(top, total)",
+        uses=[axis_of, is_along_one_axis],
+    ),
+)
 
 
 class LayerNormByMeans(Pattern[DivOp | MulOp]):
@@ -281,8 +274,8 @@ def _with(norm: LayerNormalizationOp, scale: SSAValue, b: SSAValue | None) -> La
 
 
 PATTERNS = (
-    *(GeluByErf, SwishBySigmoid, HardSwishByClip, HardSigmoidByClip, HardSwishByHardSigmoid),
-    *(SoftmaxByExp, LayerNormByMeans, ScaleOfLayerNorm, ShiftOfLayerNorm),
+    *(GeluByErf, HardSwishByClip, HardSigmoidByClip),
+    *(LayerNormByMeans, ScaleOfLayerNorm, ShiftOfLayerNorm),
 )
 
 
@@ -292,4 +285,4 @@ class RecognizePass(ModulePass):
     name = "recognize"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, PatternSet([pattern() for pattern in PATTERNS]))
+        rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))

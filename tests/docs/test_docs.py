@@ -13,7 +13,8 @@ A page is read from top to bottom in one scratch folder. What a block's first li
     ```text, ```         for the eye
 
 In output a line `...` stands for any lines, and `...` inside a line for anything.
-A comment `<!-- not run: reason -->` before a block keeps it from being run.
+A comment `<!-- not run: reason -->` before a block keeps it from being run;
+`<!-- needs: mlir-opt -->` does where the machine lacks a feature that lit tests may require.
 
 The first ten minutes are typed at a terminal, in a folder that holds a checkout: there every
 command is a program of its own, and a block that names a file is what it holds from then on.
@@ -75,6 +76,7 @@ class Block:
 
 FENCE = re.compile(
     r"(?P<skip><!-- not run: \S[^>]*-->\s*\n)?"
+    r"(<!-- needs: (?P<needs>\S+) -->\s*\n)?"
     r"^(?P<indent> *)```(?P<language>[\w-]*)[ ]*(?P<file>\S*)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -84,7 +86,9 @@ def blocks(page: str) -> Iterator[Block]:
     for match in FENCE.finditer(page):
         line = page.count("\n", 0, match.start("language")) + 1
         text = re.sub(f"^{match['indent']}", "", match["text"], flags=re.MULTILINE)
-        yield Block(match["language"], match["file"], text, line, bool(match["skip"]))
+        absent = match["needs"] is not None and match["needs"] not in available_features()
+        skip = absent or bool(match["skip"])
+        yield Block(match["language"], match["file"], text, line, skip)
 
 
 def assert_shown(shown: str, got: str, place: str) -> None:

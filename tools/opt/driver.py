@@ -26,6 +26,7 @@ from ...core.explain import Log, explaining
 from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module
+from ...textir.upstream import parse_upstream
 from . import listing
 from .check import Check
 from .expectations import compare, expectations
@@ -34,7 +35,7 @@ from .instruments import Instrument, PassFailure, PrintIR, Timing
 from .pipeline import Spec, Step, build, render
 from .pipeline import parse as parse_pipeline
 from .registry import Registry, load
-from .sources import Part, parse_upstream, read_bytes, read_text, shown, split
+from .sources import Part, read_bytes, read_text, shown, split
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,7 +22,7 @@ from ...lowering import CONVERSIONS, TARGETS
 from ...passes import PASSES
 from ...schedules import PASSES as SCHEDULE_PASSES
 
-OURS_INSTEAD = frozenset({"canonicalize", "cse", "dce"})
+OURS_INSTEAD = frozenset({"apply-pdl", "canonicalize", "cse", "dce"})
 """xDSL's passes of these names drop locations: ours stand in their place."""
 TARGETS_INSTEAD = frozenset({"llvm", "mlir"})
 """xDSL's llvm target drops what kernels need; `mlir` is our own generic form."""

@@ -1,17 +1,10 @@
-"""Reading the input of nn-opt: bytes to text, text to parts, parts to modules."""
+"""Reading the input of nn-opt: bytes to text, text to parts."""
 
 from __future__ import annotations
 
-import re
 import sys
-from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
-
-from xdsl.context import Context
-from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, StringAttr, UnknownLoc
-from xdsl.ir import Operation
-from xdsl.parser import Parser
 
 from ...core.errors import NncError, TextError
 
@@ -80,32 +73,3 @@ def split(text: str, marker: str | None) -> list[Part]:
             lines.append(line)
     parts.append(Part("\n".join(lines), first))
     return parts
-
-
-def parse_upstream(text: str, file: str, context: Context) -> ModuleOp:
-    """Read MLIR's custom syntax with xDSL's own parser (`-f mlir`)."""
-    return _LocatingParser(context, text, file).parse_module()
-
-
-_RESULTS = re.compile(r"(%[\w$.-]+(:\d+)?\s*,?\s*)+=\s*")
-"""What stands before an op's name."""
-
-
-class _LocatingParser(Parser):
-    """xDSL's parser, which leaves out locations: here every op gets its place in the text."""
-
-    def __init__(self, context: Context, text: str, file: str):
-        super().__init__(context, text, file)
-        self._text = text
-        self._file = file
-        self._line_starts = [0, *(at + 1 for at, character in enumerate(text) if character == "\n")]
-
-    def parse_operation(self) -> Operation:
-        results = _RESULTS.match(self._text, self.pos)
-        start = results.end() if results else self.pos
-        op = super().parse_operation()
-        if isinstance(op.location, UnknownLoc):
-            line = bisect_right(self._line_starts, start)
-            column = start - self._line_starts[line - 1] + 1
-            op.location = FileLineColLoc(StringAttr(self._file), IntAttr(line), IntAttr(column))
-        return op

@@ -33,6 +33,7 @@ from ....dialects.graph.reduce import (
 from ....dialects.graph.types import Dims, broadcast, dims, is_known
 from ....dialects.graph.values import extents
 from ..constants import forward, make_constant, typed_like
+from ..rules import rule
 
 if TYPE_CHECKING:
     pass
@@ -176,14 +177,6 @@ def _broadcasts_to(target: Dims, *shapes: Dims | None) -> bool:
         return False
 
 
-class ConcatOfOne(Pattern[ConcatOp]):
-    """concat(x) -> x"""
-
-    def rewrite(self, op: ConcatOp, rw: Rewriter) -> None:
-        if len(op.inputs) == 1:
-            forward(rw, op, op.inputs[0])
-
-
 class ConcatWithNothing(Pattern[ConcatOp]):
     """concat(x, y, z) -> concat(x, z) if y has no elements"""
 
@@ -318,7 +311,7 @@ def patterns(fast: bool) -> list[Pattern[Any]]:
         *(ViewOfSameShape(), ViewOfView(), ViewAsReshape(), ReshapeToKnownShape()),
         *(TransposeOfTranspose(), TransposeInPlace()),
         *(ExpandToSameShape(), BroadcastOfExpand()),
-        *(ConcatOfOne(), ConcatWithNothing(), ConcatOfConcat()),
+        *(rule("ConcatOfOne", "concat(x, ...) -> x"), ConcatWithNothing(), ConcatOfConcat()),
         *(SliceOfEverything(), PadWithNothing(), TileOnce(), SplitIntoOne()),
         *(ReduceOverOnes(), ReshapeOfReduction(), DropoutAtInference()),
     ]

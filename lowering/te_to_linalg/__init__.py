@@ -1,0 +1,1 @@
+"""te to upstream MLIR: linalg.generic on tensors."""

@@ -1,0 +1,1 @@
+"""What the bridges to upstream MLIR share: types, index arithmetic, scalar bodies."""
