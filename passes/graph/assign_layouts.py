@@ -33,13 +33,17 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ...core.affine import dim
-from ...core.explain import count
+from ...core.counters import may
 from ...core.irtypes import tensor_shape
+from ...core.passes import Statistic
 from ...dialects.graph.base import ConstantOp, KernelOp
 from ...dialects.graph.movement import RelayoutOp
 from ...dialects.graph.types import dims, info, tensor_type
 from ...targets import DEFAULT, resolve
 from .channels import MIN_CHANNELS, is_windowed, keeps_channels
+
+BLOCKED = Statistic("blocked value", "results of kernels with channels in blocks")
+RELAYOUTS = Statistic("relayout", "copies between layouts")
 
 
 def blocked(rank: int, block: int) -> AffineMap:
@@ -111,13 +115,15 @@ class LayoutAssignment:
                 isinstance(use.operation, KernelOp) and chosen[use.operation] for use in result.uses
             ):
                 continue
+            if not may(BLOCKED.name, kernel):
+                continue
             layout = self.layout(result)
             found = info(result)
             type_ = tensor_type(found.dims, found.element, layout)
             Rewriter.replace_value_with_new_type(inner, type_)
             result = Rewriter.replace_value_with_new_type(result, type_)
             self.planar[result] = result
-            count("blocked value")
+            BLOCKED.add()
 
     def has_channels(self, value: SSAValue) -> bool:
         """Whether a value is [n, c, spatial...] with more than one pixel."""
@@ -151,7 +157,7 @@ class LayoutAssignment:
             first = self.block.first_op
             assert first is not None
             self.block.insert_op_before(made, first)
-        count("relayout")
+        RELAYOUTS.add()
         return made.res
 
 
@@ -160,6 +166,7 @@ class AssignLayoutsPass(ModulePass):
     """Blocked channels for the values between the kernels of a convolutional network."""
 
     name = "assign-layouts"
+    statistics = (BLOCKED, RELAYOUTS)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         named = op.attributes.get("nnc.target")

@@ -15,16 +15,17 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnknownLoc, UnregisteredOp
+from xdsl.dialects.builtin import UnknownLoc, UnregisteredOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove, IsTerminator, SymbolOpInterface
 
+from ...core.counters import may
 from ...core.effects import Effect, effect
-from ...core.explain import count
+from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
 
 Key = tuple[Hashable, ...]
+MERGED = Statistic("merged op", "ops replaced by an equal one")
 
 
 def structural_key(root: Operation) -> Key:
@@ -111,6 +112,8 @@ def _merge(op: Operation, scope: _Scope) -> bool:
     if known is None:
         scope.known[key] = op
         return False
+    if not may(MERGED.name, op):
+        return False
     for old, new in zip(op.results, known.results, strict=True):
         new.name_hint = new.name_hint or old.name_hint
         old.replace_all_uses_with(new)
@@ -120,10 +123,11 @@ def _merge(op: Operation, scope: _Scope) -> bool:
     return True
 
 
-class CsePass(ModulePass):
+class CsePass(OpPass[Operation]):
     """Merge ops that compute the same from the same operands."""
 
     name = "cse"
+    statistics = (MERGED,)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        count("merged op", merge_equal(op))
+    def run(self, ctx: Context, op: Operation) -> None:
+        MERGED.add(merge_equal(op))

@@ -17,10 +17,11 @@ from math import isclose, sqrt
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float64Type, FloatAttr, ModuleOp
+    def run(self, ctx: Context, op: Operation) -> None:
+        rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
+from ...core.passes import OpPass
 from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
 from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp
 from ...dialects.graph.base import GraphOp, constant_value
@@ -279,10 +280,15 @@ PATTERNS = (
 )
 
 
-class RecognizePass(ModulePass):
+class RecognizePass(OpPass[Operation]):
     """Replace exporters' spellings of gelu, swish, softmax and layer normalisation."""
 
     name = "recognize"
 
+<<<<<<< HEAD
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))
+=======
+    def run(self, ctx: Context, op: Operation) -> None:
+        rewrite(op, PatternSet([pattern() for pattern in PATTERNS]))
+>>>>>>> 0b064d4 (Passes declare the op they run on and their statistics; debug counters leave out single changes)

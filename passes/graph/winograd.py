@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr, f32
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ...core.counters import may
 from ...core.explain import count, why_not
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.walk import walk
@@ -170,5 +171,5 @@ class WinogradPass(ModulePass):
                 why_not(inner, reason)
                 continue
             tile = best_tile(inner, target)
-            if tile is not None:
+            if tile is not None and may(f"tiles of {tile}", inner):
                 to_tiles(inner, tile)
