@@ -11,7 +11,7 @@ each by itself, says so in its type; a pass that works on any op takes `Operatio
 
 `nn-opt` schedules it on each such op, `graph.kernel(a,b)`, and checks that it stays inside: a pass
 may change what the op holds and the op's own attributes; the op's operands, the types of its
-results and its place belong to what is around it.
+results, its symbol and its place belong to what is around it.
 """
 
 from __future__ import annotations

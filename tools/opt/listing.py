@@ -1,4 +1,4 @@
-"""What nn-opt can tell of itself: passes, dialects, targets, versions, statistics."""
+"""What nn-opt can tell of itself: passes, dialects, targets, versions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import fields
 from xdsl.passes import ModulePass
 from xdsl.utils.hints import type_repr
 
-from ...core.explain import Log
 from .flags import Flags
 from .registry import Registry
 
@@ -65,9 +64,3 @@ def options(class_: type[ModulePass]) -> list[str]:
         type_ = field.type if isinstance(field.type, str) else type_repr(field.type)
         found.append(f"{field.name.replace('_', '-')}: {type_}{shown}")
     return found
-
-
-def statistics(log: Log) -> str:
-    """How often each rule of each pass fired."""
-    rows = [f"  {number:6d}  {name}\n" for name, number in sorted(log.counts.items())]
-    return "... Pass statistics report ...\n" + "".join(rows or ["  nothing was counted\n"])
