@@ -241,8 +241,8 @@ class Driver:
             except Exception as error:
                 self.show_traceback()
                 diagnostics.append(_internal(error, self.manager and self.manager.step))
-        ok = all(one.severity is not Severity.ERROR for one in diagnostics)
-        self.settle_reproducer(diagnostics)
+        errors = [one.message for one in diagnostics if one.severity is Severity.ERROR]
+        ok = not errors
         if self.flags.verify_diagnostics:
             expected = expectations(part.text, part.first_line)
             diagnostics = compare(expected, diagnostics, self.file)
@@ -252,6 +252,7 @@ class Driver:
             if self.flags.op_on_diagnostic and diagnostic.op is not None:
                 text = print_module(diagnostic.op, generic=True, elide=self.flags.elide)
                 print(f"note: see current operation:\n{text.rstrip()}", file=sys.stderr)
+        self.settle_reproducer(errors)
         return made, ok
 
     def show_traceback(self) -> None:
@@ -363,11 +364,10 @@ class Driver:
             )
         return None if path is None else CrashReproducer(path, local, self.recipe, self.command)
 
-    def settle_reproducer(self, diagnostics: list[Diagnostic]) -> None:
+    def settle_reproducer(self, errors: list[str]) -> None:
         """Keep the reproducer of a module that failed, the first one; remove that of another."""
         if self.reproducer is None or not self.reproducer.has_started:
             return
-        errors = [one.message for one in diagnostics if one.severity is Severity.ERROR]
         if not errors:
             self.reproducer.remove()
             return

@@ -9,8 +9,9 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from nnc.core.errors import PassError
+from nnc.core.locations import describe
 from nnc.core.passes import OpPass, Statistic
-from nnc.dialects.graph.base import KernelOp
+from nnc.dialects.graph.base import ConstantOp, KernelOp, constant_value
 
 SEEN = Statistic("seen op", "ops in the kernels")
 LARGE = Statistic("large kernel", "kernels of more than ten ops")
@@ -71,17 +72,19 @@ class RefuseFunctionPass(OpPass[FuncOp]):
 
 
 @dataclass(frozen=True)
-class CrashAtTenPass(ModulePass):
-    """Crashes where a constant's elements sum to 10, to show that a reproducer carries them."""
+class CrashAtSumPass(ModulePass):
+    """Crashes at a constant whose elements have this sum."""
 
-    name = "crash-at-ten"
+    name = "crash-at-sum"
+    total: int = 0
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        from nnc.dialects.graph.base import ConstantOp
-
         for inner in op.walk():
-            if isinstance(inner, ConstantOp) and inner.value.array.sum() == 10:
-                raise RuntimeError(f"ten of {inner.value.array.size}")
+            if isinstance(inner, ConstantOp):
+                array = constant_value(inner.res)
+                assert array is not None
+                if array.sum() == self.total:
+                    raise RuntimeError(f"{describe(inner.next_op)} follows {array.size} elements")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class NameAnyPass(OpPass[Operation]):
 
 
 PASSES = [
-    CrashAtTenPass,
+    CrashAtSumPass,
     MarkKernelPass,
     MarkNextPass,
     MoveOutPass,
