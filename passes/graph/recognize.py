@@ -17,8 +17,7 @@ from math import isclose, sqrt
 from typing import Any
 
 from xdsl.context import Context
-    def run(self, ctx: Context, op: Operation) -> None:
-        rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))
+from xdsl.dialects.builtin import Float64Type, FloatAttr
 from xdsl.ir import Operation, SSAValue
 
 from ...core.passes import OpPass
@@ -285,10 +284,5 @@ class RecognizePass(OpPass[Operation]):
 
     name = "recognize"
 
-<<<<<<< HEAD
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))
-=======
     def run(self, ctx: Context, op: Operation) -> None:
-        rewrite(op, PatternSet([pattern() for pattern in PATTERNS]))
->>>>>>> 0b064d4 (Passes declare the op they run on and their statistics; debug counters leave out single changes)
+        rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))

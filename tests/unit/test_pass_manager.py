@@ -55,7 +55,7 @@ class Record(Instrument):
 
 
 def test_steps_run_on_the_ops_of_their_anchors() -> None:
-    registry, record, module = load([]), Record(), parse(NETWORK)
+    registry, record, module = load(), Record(), parse(NETWORK)
     steps = build(["fuse,func.func(cse,graph.kernel(dce))"], registry)
     PassManager(steps, registry.context(), instruments=[record]).run(module)
     assert record.calls == [
@@ -77,7 +77,7 @@ def test_a_pass_on_ops_runs_on_each_in_a_module_without_a_manager() -> None:
             seen.append(op.sym_name.data)
 
     assert runs_on(SeePass) is KernelOp
-    module, registry = parse(NETWORK), load([])
+    module, registry = parse(NETWORK), load()
     PassManager(build(["fuse"], registry), registry.context()).run(module)
     SeePass().apply(registry.context(), module)
     assert seen == ["relu", "relu_1"]
@@ -99,7 +99,7 @@ class OptionsPass(ModulePass):
         """Does nothing."""
 
 
-REGISTRY = load([])
+REGISTRY = load()
 REGISTRY.passes["options"] = constant(OptionsPass)
 TEXTS = st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), max_size=6)
 OPTIONS = st.builds(
