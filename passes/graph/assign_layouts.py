@@ -34,6 +34,7 @@ from xdsl.rewriter import Rewriter
 
 from ...core.affine import dim
 from ...core.counters import may
+from ...core.explain import why_not
 from ...core.irtypes import tensor_shape
 from ...core.passes import Statistic
 from ...dialects.graph.base import ConstantOp, KernelOp
@@ -79,8 +80,12 @@ class LayoutAssignment:
 
     def accepts(self, kernel: KernelOp) -> bool:
         """Whether every operator of a kernel works on blocks of channels."""
-        ops = list(kernel.body.block.ops)
-        return all(keeps_channels(op, self.width) for op in ops)
+        for op in kernel.body.block.ops:
+            if not keeps_channels(op, self.width):
+                if is_windowed(kernel):
+                    why_not(kernel, f"{op.name} does not work on blocks of {self.width} channels")
+                return False
+        return True
 
     def take_operands(self, kernel: KernelOp) -> None:
         """Blocked operands: those that already are, and where it pays those that are not."""
@@ -101,6 +106,8 @@ class LayoutAssignment:
             return False
         shape = tensor_shape(value.type)
         same_rank = len(shape) == len(tensor_shape(kernel.results[0].type))
+        if same_rank and shape[1] < MIN_CHANNELS:
+            why_not(kernel, f"{shape[1]} channels would leave most lanes of a block empty")
         return same_rank and shape[1] >= MIN_CHANNELS
 
     def give_results(self, kernel: KernelOp, chosen: dict[KernelOp, bool]) -> None:

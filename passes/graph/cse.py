@@ -21,6 +21,8 @@ from xdsl.traits import IsolatedFromAbove, IsTerminator, SymbolOpInterface
 
 from ...core.counters import may
 from ...core.effects import Effect, effect
+from ...core.explain import why_not
+from ...core.locations import describe
 from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
 
@@ -64,6 +66,8 @@ class _Scope:
         self.block = block
         self.around = around
         self.known: dict[Key, Operation] = {}
+        self.reads: dict[Key, Operation] = {}
+        """The last op of each kind that reads memory in this block."""
         self.writes = 0
         """How many ops that may write have been passed in this block."""
 
@@ -106,10 +110,14 @@ def _merge(op: Operation, scope: _Scope) -> bool:
     if not op.results or op.has_trait(IsTerminator) or op.has_trait(SymbolOpInterface):
         return False
     key = structural_key(op)
+    earlier = None
     if does is Effect.READ:
+        earlier, scope.reads[key] = scope.reads.get(key), op
         key = (*key, id(scope.block), scope.writes)
     known = scope.find(key)
     if known is None:
+        if earlier is not None:
+            why_not(op, f"memory may be written between the equal one, {describe(earlier)}, and it")
         scope.known[key] = op
         return False
     if not may(MERGED.name, op):

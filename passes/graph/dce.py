@@ -15,6 +15,7 @@ from xdsl.ir import Operation
 
 from ...core.counters import may
 from ...core.effects import is_dead
+from ...core.explain import why_not
 from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
 
@@ -28,7 +29,13 @@ def remove_dead(root: Operation) -> int:
     stack = [op for op in walk(root) if op is not root]
     while stack:
         op = stack.pop()
-        if op in erased or not is_dead(op) or not may(DEAD.name, op):
+        if op in erased:
+            continue
+        if not is_dead(op):
+            if op.results and all(result.first_use is None for result in op.results):
+                why_not(op, "nobody uses its results, but it may do more than to compute them")
+            continue
+        if not may(DEAD.name, op):
             continue
         inside = list(walk(op))
         producers = [value.owner for inner in inside for value in inner.operands]

@@ -95,6 +95,8 @@ def _evaluated(op: GraphOp, max_growth: int) -> list[Array] | None:
     operands = [constant_value(operand) for operand in op.operands]
     found = [array for array in operands if array is not None]
     if len(found) < len(operands) or not found:
+        if operands and all(isinstance(operand.owner, ConstantOp) for operand in op.operands):
+            why_not(op, "the weights that it reads are not there")
         return None
     limit = max(max_growth, sum(array.size for array in found))
     if any(not _fits(result, limit) for result in op.results):

@@ -126,7 +126,10 @@ def best_tile(op: ConvOp, target: Target) -> int | None:
     """The tile that is faster than the direct convolution and exact enough, if any."""
     weights = constant_value(op.w)
     assert weights is not None
-    best, best_cycles = None, direct_cycles(op, target)
+    best, best_cycles = None, (direct := direct_cycles(op, target))
+    fastest = min(tiled_cycles(op, tile, target) for tile in TILES)
+    if fastest >= direct:
+        why_not(op, f"tiles would take {fastest:.3g} cycles, the sums themselves {direct:.3g}")
     for tile in TILES:
         cycles = tiled_cycles(op, tile, target)
         if cycles >= best_cycles:

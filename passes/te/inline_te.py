@@ -58,6 +58,8 @@ def choose(block: Block) -> list[te.ComputeOp]:
         evaluations[op] = prod(axis.size for axis in op.axes)
         uses = inlinable_uses(op)
         if not uses:
+            if any(_is_guarded(use.operation) for use in op.results[0].uses):
+                why_not(op, "it is read with a guard, as for padding")
             continue
         readers = [read.parent_op() for read in uses]
         total = sum(evaluations[reader] for reader in readers if reader is not None)
@@ -71,6 +73,10 @@ def choose(block: Block) -> list[te.ComputeOp]:
         chosen.append(op)
         INLINED.add()
     return chosen
+
+
+def _is_guarded(op: Operation) -> bool:
+    return isinstance(op, te.ReadOp) and op.fill is not None
 
 
 def _allowed_repeats(op: te.ComputeOp, total: int) -> int:
