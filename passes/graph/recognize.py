@@ -225,7 +225,8 @@ class LayerNormByMeans(Pattern[DivOp | MulOp]):
         if (reason := _no_layer_norm(mean, spread, epsilon)) is not None:
             why_not(op, f"it is no layer normalization: {reason}")
             return
-        assert shape is not None and axes is not None
+        assert shape is not None
+        assert axes is not None
         assert epsilon is not None
         extents = [extent for extent in shape[axes[0] :] if isinstance(extent, int)]
         dtype = np.float32 if (found := constant_value(variance.b)) is None else found.dtype

@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 from dataclasses import fields
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.hints import type_repr
 
+from ...core.passes import runs_on
 from .flags import Flags
 from .registry import Registry
 
@@ -41,6 +44,8 @@ def list_passes(registry: Registry) -> str:
     for name in sorted(registry.ours):
         class_ = registry.find_pass(name)
         lines.append(f"  {name:<24} {summary(class_)}")
+        if (kind := runs_on(class_)) not in (ModuleOp, Operation):
+            lines.append(f"    on each {kind.name}")
         lines += [f"    {{{option}}}" for option in options(class_)]
     lines += ["", "xDSL's passes:"]
     lines += [f"  {name}" for name in sorted(registry.passes.keys() - registry.ours)]

@@ -1,5 +1,6 @@
 """A plug-in of passes that run on single ops: one that stays inside, and some that do not."""
 
+import os
 from dataclasses import dataclass
 
 from xdsl.context import Context
@@ -88,6 +89,16 @@ class CrashAtSumPass(ModulePass):
 
 
 @dataclass(frozen=True)
+class DiePass(ModulePass):
+    """Ends the process, as a crash in a library or the lack of memory does."""
+
+    name = "die"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        os._exit(9)
+
+
+@dataclass(frozen=True)
 class NameAnyPass(OpPass[Operation]):
     """Writes down what it ran on."""
 
@@ -99,6 +110,7 @@ class NameAnyPass(OpPass[Operation]):
 
 PASSES = [
     CrashAtSumPass,
+    DiePass,
     MarkKernelPass,
     MarkNextPass,
     MoveOutPass,
