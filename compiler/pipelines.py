@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -107,10 +107,20 @@ def extended(names: Sequence[str]) -> list[str]:
     return found
 
 
+AfterPass = Callable[[str, ModuleOp], None]
+
+
 def run_passes(
-    names: Sequence[str], module: ModuleOp, timings: Timings, ctx: Context | None = None
+    names: Sequence[str],
+    module: ModuleOp,
+    timings: Timings,
+    ctx: Context | None = None,
+    after: AfterPass | None = None,
 ) -> None:
     """Run passes by name on `module`, in place, with those that users have placed among them.
+
+
+    """Run passes by name on `module`, in place; call `after` with each name and the module.
 
     Raises: PassError and the other errors of the passes.
     """
@@ -134,6 +144,10 @@ def _check_users(name: str, module: ModuleOp) -> None:
         owner = extensions.table(KIND)[name].owner
         shown = "\n".join(problem.diagnostic().render({}) for problem in found[:8])
         raise PassError(f"pass '{name}' of {owner} left the module broken:\n{shown}")
+
+
+        if after is not None:
+            after(name, module)
 
 
 def verify(module: ModuleOp, timings: Timings) -> None:
