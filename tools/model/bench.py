@@ -32,7 +32,7 @@ WORKER = (sys.executable, "-m", "nnc.tools.model.bench_worker")
 
 def run(flags: Flags) -> None:
     """Time the systems and print medians, minima and the ratio."""
-    if flags.profile:
+    if flags.profile is not None:
         profile.run(flags)
         return
     module = load(flags.model)

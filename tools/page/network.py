@@ -45,6 +45,7 @@ class Node:
     Attributes:
         rows: operator and name of each node of the model that it came from.
         kernels: the kernel; several for control flow, whose bodies call them.
+        where: its location, as profiles have it.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Node:
     shape: str
     rows: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     kernels: list[str] = field(default_factory=list[str])
+    where: str = ""
 
 
 @dataclass
@@ -133,9 +135,9 @@ class _Builder:
         rows = self._rows(op, kernels)
         if isinstance(op, te.CallOp):
             kind = kernel_kind(self._kernels.get(kernels[0]))
-            return Node(kind, kernels[0], shape, rows, kernels)
+            return Node(kind, kernels[0], shape, rows, kernels, describe(op))
         kind = HOST if describe(op) in self._host else VIEW
-        return Node(kind, op.name.removeprefix("graph."), shape, rows, kernels)
+        return Node(kind, op.name.removeprefix("graph."), shape, rows, kernels, describe(op))
 
     def _rows(self, op: Operation, kernels: Sequence[str]) -> list[tuple[str, str]]:
         """A fused location is cut short; the kernel's ops know more, if only one call is theirs."""
