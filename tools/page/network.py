@@ -62,11 +62,13 @@ class Network:
 
     Attributes:
         folded: operator and name of nodes of the model that nothing is left of.
+        order: place of every node of the model, by name.
     """
 
     nodes: list[Node]
     edges: list[tuple[int, int]]
     folded: list[tuple[str, str]]
+    order: dict[str, int]
 
 
 def network_of(compiled: Compiled, model: Operation) -> Network:
@@ -81,7 +83,8 @@ def network_of(compiled: Compiled, model: Operation) -> Network:
     builder.build()
     named = {name for node in builder.nodes for _, name in node.rows}
     folded = [(op, name) for name, op in operators.items() if name not in named]
-    return Network(builder.nodes, list(builder.edges), folded)
+    order = {name: place for place, name in enumerate(operators)}
+    return Network(builder.nodes, list(builder.edges), folded, order)
 
 
 def node_names(locations: Iterable[Attribute]) -> list[str]:
@@ -98,6 +101,7 @@ class _Builder:
         self.edges: dict[tuple[int, int], None] = {}
         self._main = main_function(compiled.module)
         self._operators = operators
+        self._order = {name: place for place, name in enumerate(operators)}
         steps = compiled.executable.program.steps
         self._host = {step.where for step in steps if isinstance(step, HostStep)}
         self._outputs = [output.spec.name for output in compiled.executable.program.outputs]
@@ -144,7 +148,8 @@ class _Builder:
         locations: list[Attribute] = [each.location for each in walk(op)]
         if isinstance(op, te.CallOp) and self._calls[kernels[0]] == 1 and kernels[0] in self._kernels:
             locations += [each.location for each in walk(self._kernels[kernels[0]])]
-        return [(self._operators.get(name, ""), name) for name in node_names(locations)]
+        names = sorted(node_names(locations), key=lambda name: self._order.get(name, 0))
+        return [(self._operators.get(name, ""), name) for name in names]
 
 
 def _reads(op: Operation) -> list[SSAValue]:

@@ -138,7 +138,8 @@ function drawMap() {
   pen.globalAlpha = 0.8;
   const [left, top] = [-view.x / view.scale, -view.y / view.scale].map((n) => n * scale);
   const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((n) => (n / view.scale) * scale);
-  pen.strokeRect(left, top, width, height);
+  const [from, to] = [Math.max(-2, left), Math.min(size.width * scale + 2, left + width)];
+  pen.strokeRect(from, top, to - from, height);
 }
 
 function goTo(event) {
@@ -189,7 +190,11 @@ async function showNode(node) {
   const facts = make("div", "facts");
   for (const [name, value] of node.facts) facts.append(make("span", "", `${name} `, make("b", "", value)));
   const chips = make("div", "chips");
-  for (const [op, name] of node.rows) chips.append(make("span", "chip", name, " ", make("small", "", op)));
+  for (const [op, name] of node.rows) {
+    const chip = make("span", "chip", name, " ", make("small", "", op));
+    chip.dataset.name = name;
+    chips.append(chip);
+  }
   panel.replaceChildren(make("h2", "", node.title), facts, chips);
   for (const kernel of node.kernels) {
     if (!(kernel in data.kernels)) continue;
@@ -210,6 +215,10 @@ function showLevels(panel, levels, chips) {
     const title = make("h3", "", LEVELS[level], make("small", "", NOTES[level]));
     const pane = make("section", "level", title, body);
     pane.dataset.level = level;
+    title.addEventListener("click", () => {
+      grid.classList.toggle("single");
+      arrange(panes, grid, grid.classList.contains("single") ? level : undefined);
+    });
     panes.set(level, pane);
     grid.append(pane);
   }
@@ -226,17 +235,18 @@ function toggles(panes, grid) {
     button.addEventListener("click", () => {
       if (!hiddenLevels.delete(level)) hiddenLevels.add(level);
       button.classList.toggle("on");
+      grid.classList.remove("single");
       arrange(panes, grid);
     });
     bar.append(button);
   }
-  bar.append(make("span", "", "point at a line to see what it came from and became; click to hold"));
+  bar.append(make("span", "", "point at a line to see what it came from and became; a click holds it, on a title it enlarges"));
   return bar;
 }
 
-function arrange(panes, grid) {
-  for (const [level, pane] of panes) pane.hidden = hiddenLevels.has(level);
-  const count = [...panes.keys()].filter((level) => !hiddenLevels.has(level)).length;
+function arrange(panes, grid, single) {
+  for (const [level, pane] of panes) pane.hidden = single ? level !== single : hiddenLevels.has(level);
+  const count = [...panes.values()].filter((pane) => !pane.hidden).length;
   const rows = count > 3 ? 2 : 1;
   grid.style.gridTemplateColumns = `repeat(${Math.ceil(count / rows)}, minmax(0, 1fr))`;
   grid.style.gridTemplateRows = `repeat(${rows}, minmax(0, 1fr))`;
@@ -257,8 +267,15 @@ function link(levels, panes, chips) {
   }
   const element = (place) => {
     const [level, line] = [Math.floor(place / 1e6), place % 1e6];
-    return level === 0 ? chips[line - 1] : panes.get(level)?.lastChild.children[line - 1];
+    return level === 0 ? chipOf(line) : panes.get(level)?.lastChild.children[line - 1];
   };
+  // Calls of one kernel share its texts: their nodes stand for each other, in order.
+  const names = levels.find(({ level }) => level === 0).lines;
+  const chipOf = (line) => {
+    const named = chips.find((chip) => chip.dataset.name === names[line - 1]);
+    return named ?? (chips.length === names.length ? chips[line - 1] : undefined);
+  };
+  const lineOf = (chip) => names.findIndex((_, index) => chipOf(index + 1) === chip) + 1;
   let held = null;
   let marked = [];
   const mark = (place, scroll) => {
@@ -277,7 +294,7 @@ function link(levels, panes, chips) {
   const placeOf = (event) => {
     const line = event.target.closest(".lines > div, .chip");
     if (!line) return null;
-    if (line.classList.contains("chip")) return key(0, chips.indexOf(line) + 1);
+    if (line.classList.contains("chip")) return key(0, lineOf(line));
     return key(+line.closest(".level").dataset.level, [...line.parentNode.children].indexOf(line) + 1);
   };
   const areas = [...[...panes.values()].map((pane) => pane.lastChild), ...chips.slice(0, 1).map((chip) => chip.parentNode)];
@@ -395,6 +412,7 @@ function find() {
 function choose(entry) {
   if (!entry || entry.number < 0) return;
   hits.hidden = true;
+  svg.classList.remove("searching");
   select(entry.number, true);
 }
 

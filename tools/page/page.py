@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from html import escape
 from importlib.resources import files
 from typing import Any
 
-from ...compiler.levels import KernelLevels
+from ...compiler.levels import NODES, KernelLevels, Place
 from ...compiler.trace import PassStep
 from ..model.summary import Grid
 from .network import INPUT, KINDS, OUTPUT, Node
@@ -43,7 +43,7 @@ def page(seen: View) -> str:
         }
         for number, (node, box) in enumerate(zip(seen.network.nodes, drawn.boxes, strict=True))
     ]
-    traced = {name: blobs.add(_levels(levels)) for name, levels in seen.levels.items()}
+    traced = {name: blobs.add(_levels(levels, seen.network.order)) for name, levels in seen.levels.items()}
     kernels = {name: {"blob": traced[same], "name": same} for name, same in seen.same.items()}
     data = {
         "nodes": nodes,
@@ -94,12 +94,21 @@ class _Blobs:
         return name
 
 
-def _levels(kernel: KernelLevels) -> list[dict[str, Any]]:
+def _levels(kernel: KernelLevels, order: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The levels, the model's nodes in the model's order."""
+    nodes = kernel.levels[NODES]
+    by_order = sorted(range(len(nodes.lines)), key=lambda n: order.get(nodes.lines[n], 0))
+    moved = {NODES * LINE_KEY + old + 1: new + 1 for new, old in enumerate(by_order)}
+
+    def key(place: Place) -> int:
+        at = place[0] * LINE_KEY + place[1]
+        return moved.get(at, at)
+
     return [
         {
             "level": number,
-            "lines": level.lines,
-            "from": [[at * LINE_KEY + line for at, line in places] for places in level.origins],
+            "lines": [nodes.lines[n] for n in by_order] if number == NODES else level.lines,
+            "from": [[key(place) for place in places] for places in level.origins],
         }
         for number, level in sorted(kernel.levels.items())
     ]
@@ -165,7 +174,7 @@ def _calls(seen: View) -> str:
     titles = "".join(f'<th class="right">{name}</th>' for name in head)
     titles += "".join(f"<th>{name}</th>" for name in ("kernel", "output", "nodes"))
     count = len(seen.same)
-    title = f"{len(numbers)} calls of {count} kernels, {len(seen.levels)} distinct"
+    title = f"{len(numbers)} steps, {count} kernels, {len(seen.levels)} of them distinct"
     return f"<h2>{title}</h2><table><tr>{titles}</tr>{''.join(rows)}</table>"
 
 

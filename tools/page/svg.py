@@ -87,7 +87,7 @@ def _size(node: Node) -> Point:
     widths.append(len(node.shape) * SMALL)
     widths += [(len(op) + len(name) + 2) * SMALL for op, name in rows]
     lines = 2 + len(rows)
-    return round(max(widths) + 2 * PADDING + 4), lines * LINE + PADDING
+    return round(max(widths) + 2 * PADDING + 4), lines * LINE + PADDING + (0 if _is_pill(node) else 4)
 
 
 def _edges(network: Network, layout: Layout) -> list[str]:
