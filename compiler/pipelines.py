@@ -119,9 +119,7 @@ def run_passes(
 ) -> None:
     """Run passes by name on `module`, in place, with those that users have placed among them.
 
-
-    """Run passes by name on `module`, in place; call `after` with each name and the module.
-
+    After each, `after` is called with its name and the module.
     Raises: PassError and the other errors of the passes.
     """
     ctx = ctx or context()
@@ -136,6 +134,8 @@ def run_passes(
                 raise PassError(f"{name}: {error}") from error
         if name in users:
             _check_users(name, module)
+        if after is not None:
+            after(name, module)
 
 
 def _check_users(name: str, module: ModuleOp) -> None:
@@ -144,10 +144,6 @@ def _check_users(name: str, module: ModuleOp) -> None:
         owner = extensions.table(KIND)[name].owner
         shown = "\n".join(problem.diagnostic().render({}) for problem in found[:8])
         raise PassError(f"pass '{name}' of {owner} left the module broken:\n{shown}")
-
-
-        if after is not None:
-            after(name, module)
 
 
 def verify(module: ModuleOp, timings: Timings) -> None:

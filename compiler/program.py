@@ -41,6 +41,12 @@ class Compiled:
     timings: Timings
 
 
+def set_target(module: ModuleOp, options: Options) -> None:
+    """Write into a module what it is compiled for: passes ask it."""
+    is_host = options.target == resolve("cpu")  # tuned, not the level of its name
+    module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
+
+
 def lower_to_te(
     module: ModuleOp, options: Options, timings: Timings, after: AfterPass | None = None
 ) -> dict[str, list[str]]:
@@ -49,8 +55,7 @@ def lower_to_te(
     Args: after: called after each pass.
     Returns: the operators of each kernel, by its symbol.
     """
-    is_host = options.target == resolve("cpu")  # tuned, not the level of its name
-    module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
+    set_target(module, options)
     if options.numerics == "fast":
         run_passes(FAST, module, timings, after=after)
     run_passes(FUSE, module, timings, after=after)

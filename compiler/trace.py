@@ -12,7 +12,7 @@ from ..core.walk import walk
 from ..textir import print_module
 from .options import Options
 from .pipelines import GRAPH, run_passes
-from .program import lower_to_te
+from .program import lower_to_te, set_target
 from .timing import Timings, without_collector
 
 ELIDED = 8
@@ -36,6 +36,7 @@ def trace_passes(module: ModuleOp, options: Options) -> list[PassStep]:
     Raises: NncError: as compiling it would.
     """
     copy = module.clone()
+    set_target(copy, options)
     tracer = _Tracer(copy)
     with without_collector():
         run_passes(GRAPH, copy, Timings(), after=tracer.after)

@@ -83,9 +83,7 @@ def has_effect(op: Operation) -> bool:
     return any(inner.name == "loop.store" for inner in op.walk())
 
 
-def emit_kernel(
-    kernel: KernelOp, target: Target, debug: LineTable | None = None
-) -> EmittedKernel:
+def emit_kernel(kernel: KernelOp, target: Target, debug: LineTable | None = None) -> EmittedKernel:
     """LLVM IR of one kernel in tile form; with `debug`, its ops' lines are in the code too.
 
     Raises: PassError: an op without LLVM form, nest form instead of tile form.

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from ..terminal import add_color_flag
+
 LEVELS = ("graph", "te", "sched", "loop", "llvm", "asm", "obj")
 
 
@@ -24,6 +26,7 @@ class Flags(argparse.Namespace):
     numerics: str
     seed: int
     timing: bool
+    color: str
     debug: bool
     plugins: list[str]
     interpret: bool = False
@@ -118,6 +121,7 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.py|MODULE",
         help="operators, passes, schedules, targets, formats (docs/extending.md); repeatable",
     )
+    add_color_flag(parser.add_argument)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 

@@ -1,10 +1,10 @@
-"""`nnc inspect`: operators, shapes, parameters, kernels, host steps, memory; as a page, a picture."""
+"""`nnc inspect`: operators, shapes, kernels, host steps, memory; as tables, a page, a picture."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-from rich.console import Console
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
 from ...compiler.model import Model, compile
@@ -12,6 +12,7 @@ from ...compiler.program import Compiled
 from ...core.errors import InputError
 from ...schedules.primitives.lookup import suggestion
 from ...textir import print_module
+from ..terminal import Waiting, console, waiting, write_ir
 from . import summary
 from .flags import Flags
 from .profile import Report, measure, read_report
@@ -19,20 +20,23 @@ from .profile import Report, measure, read_report
 
 def run(flags: Flags) -> None:
     """Print tables about the model, or write what was asked for."""
-    model = compile(
-        flags.model,
-        flags.target,
-        flags.threads,
-        flags.numerics,
-        shape=dict(flags.shapes),
-        cache=False,  # it holds programs, not kernels
-    )
+    with waiting(flags.color) as line:
+        model = compile(
+            flags.model,
+            flags.target,
+            flags.threads,
+            flags.numerics,
+            shape=dict(flags.shapes),
+            cache=False,  # it holds programs, not kernels
+        )
+        if flags.html is not None or flags.svg is not None:
+            _draw(model, flags, line)
+            return
     if flags.schedule is not None:
-        _schedule(known(model), flags.schedule)
-    elif flags.html is not None or flags.svg is not None:
-        _draw(model, flags)
+        text = _schedule(known(model), flags.schedule)
+        write_ir(text, flags.color, sys.stdout)
     else:
-        _print(model, Console(markup=False), flags.all_schedules)
+        _print(model, flags)
 
 
 def known(model: Model) -> Compiled:
@@ -49,8 +53,9 @@ def _open_shapes(model: Model) -> str:
     return " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
 
 
-def _print(model: Model, console: Console, all_schedules: bool) -> None:
-    console.print(
+def _print(model: Model, flags: Flags) -> None:
+    to = console(flags.color, sys.stdout)
+    to.print(
         summary.signature_grid("inputs", model.inputs).table(),
         summary.signature_grid("outputs", model.outputs).table(),
         summary.operator_grid(model.module).table(),
@@ -58,28 +63,31 @@ def _print(model: Model, console: Console, all_schedules: bool) -> None:
     )
     compiled = model.compiled
     if compiled is None:
-        console.print(f"kernels depend on the shapes: {_open_shapes(model)}")
+        to.print(f"kernels depend on the shapes: {_open_shapes(model)}")
         return
-    console.print(summary.kernel_grid(compiled).table())
-    if all_schedules:
+    to.print(summary.kernel_grid(compiled).table())
+    if flags.all_schedules:
         for name in compiled.kernels.schedules:
-            console.print(_schedule_text(compiled, name, name), highlight=False)
+            text = _schedule_text(compiled, name, name)
+            write_ir(f"{text}\n", flags.color, sys.stdout)
     host = summary.host_grid(compiled)
-    console.print(host.table() if host is not None else "nothing runs on the host")
-    console.print(summary.memory_grid(compiled.executable, model.options.target.name).table())
+    to.print(host.table() if host is not None else "nothing runs on the host")
+    to.print(summary.memory_grid(compiled.executable, model.options.target.name).table())
 
 
-def _draw(model: Model, flags: Flags) -> None:
+def _draw(model: Model, flags: Flags, line: Waiting) -> None:
     """Write the page and the picture."""
     from ..page.page import page
     from ..page.view import look_inside, view
 
     compiled = known(model)
+    if flags.profile == "":
+        line.step("timing every step")
     seen = view(model, compiled, Path(flags.model).stem, _report(model, flags))
     if flags.svg is not None:
         _write(flags.svg, seen.picture(alone=True).text)
     if flags.html is not None:
-        look_inside(seen, model, compiled, lambda name, total: None)
+        look_inside(seen, model, compiled, line.step)
         _write(flags.html, page(seen))
 
 
@@ -97,15 +105,15 @@ def _write(path: str, text: str) -> None:
         raise InputError(f"cannot write: {error.strerror}", where=path) from None
 
 
-def _schedule(compiled: Compiled, name: str) -> None:
-    """Print what one kernel uses, as `nnc compile --schedules` reads it."""
+def _schedule(compiled: Compiled, name: str) -> str:
+    """What one kernel uses, as `nnc compile --schedules` reads it."""
     kernels = compiled.kernels
     if name not in kernels.code:
         raise InputError(f"no kernel '{name}'", hint=suggestion(name, kernels.code))
     symbol = kernels.symbols[name]
     if symbol not in kernels.schedules:
         raise InputError(f"kernel '{name}' is written as loops, it has no schedule")
-    print(_schedule_text(compiled, symbol, name), end="")
+    return _schedule_text(compiled, symbol, name)
 
 
 def _schedule_text(compiled: Compiled, symbol: str, name: str) -> str:

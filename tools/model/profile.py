@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp
 
@@ -20,6 +21,7 @@ from ...runtime.arrays import Array
 from ...runtime.profile import Profiler, Timed
 from ...runtime.program import HostStep
 from ...textir import print_module
+from ..terminal import console, waiting, write_ir
 from .arrays import random_inputs
 from .flags import Flags
 from .run import compile_model
@@ -72,19 +74,20 @@ class Report:
 
 def run(flags: Flags) -> None:
     """Run some rounds; print every step, the slowest first, then the kernels' schedules."""
-    model = compile_model(flags)
-    report = measure(model, flags.seed, flags.rounds)
-    console = Console(markup=False)
-    console.print(_table(report))
-    console.print(
+    with waiting(flags.color) as line:
+        model = compile_model(flags)
+        line.step("timing every step")
+        report = measure(model, flags.seed, flags.rounds)
+    to = console(flags.color, sys.stdout)
+    to.print(_table(report))
+    to.print(
         f"one call as a whole takes {report.whole * 1e3:.3f} ms; the steps account for "
-        f"{100 * report.share:.1f} % of it",
-        highlight=False,
+        f"{100 * report.share:.1f} % of it"
     )
     if flags.output is not None:
         write_report(report, flags.output)
     arrays = random_inputs(model.inputs, flags.seed)
-    _print_schedules(console, report.rows, _variant(model, arrays))
+    _print_schedules(flags, report.rows, _variant(model, arrays))
     print_timing(flags, model.timings)
 
 
@@ -126,16 +129,32 @@ def read_report(path: str) -> Report:
     """
     try:
         found = json.loads(Path(path).read_text("utf-8"))
-        rows = [
-            Row(**{**row, "work": Work(**row["work"]) if row["work"] is not None else None})
-            for row in found.pop("rows")
-        ]
-        return Report(rows, **found)
+        return Report(
+            rows=[_row(row) for row in found["rows"]],
+            launches=int(found["launches"]),
+            whole=float(found["whole"]),
+            share=float(found["share"]),
+            gflops=float(found["gflops"]),
+        )
     except OSError as error:
         raise InputError(f"cannot read: {error.strerror}", where=path) from None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError):
         hint = "nnc bench MODEL --profile -o FILE writes one"
         raise InputError("expected a profile", where=path, hint=hint) from None
+
+
+def _row(found: Mapping[str, Any]) -> Row:
+    work, limit = found["work"], found["limit"]
+    names = ("operations", "weight_bytes", "tensor_bytes")
+    return Row(
+        name=str(found["name"]),
+        symbol=str(found["symbol"]),
+        where=str(found["where"]),
+        seconds=float(found["seconds"]),
+        parallel=[int(extent) for extent in found["parallel"]],
+        work=Work(*(int(work[name]) for name in names)) if work is not None else None,
+        limit=float(limit) if limit is not None else None,
+    )
 
 
 def rows_of(steps: Sequence[tuple[Timed, float]], compiled: Compiled) -> list[Row]:
@@ -193,9 +212,9 @@ def _nodes(where: str) -> str:
     return re.sub(r"node '([^']*)'", r"\1", where)
 
 
-def _print_schedules(console: Console, rows: Sequence[Row], compiled: Compiled) -> None:
+def _print_schedules(flags: Flags, rows: Sequence[Row], compiled: Compiled) -> None:
     for symbol in dict.fromkeys(row.symbol for row in rows):
         schedule = compiled.kernels.schedules.get(symbol)
         if schedule is not None:
             text = print_module(ModuleOp([schedule.clone()]))
-            console.print(text, highlight=False, soft_wrap=True)
+            write_ir(f"{text}\n", flags.color, sys.stdout)

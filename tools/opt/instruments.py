@@ -10,6 +10,7 @@ from typing import TextIO
 from xdsl.dialects.builtin import ModuleOp
 
 from ...core.diagnostics import Diagnostic
+from ..terminal import write_ir
 from .flags import Flags
 from .pipeline import Step
 
@@ -76,7 +77,8 @@ class PrintIR(Instrument):
             self._dump(f"After {step.title} Failed", step, self._print(module))
 
     def _dump(self, what: str, step: Step, text: str) -> None:
-        self._stream.write(f"// -----// IR Dump {what} ({step.flag}) //----- //\n{text}\n\n")
+        banner = f"// -----// IR Dump {what} ({step.flag}) //----- //"
+        write_ir(f"{banner}\n{text}\n\n", self._flags.color, self._stream)
 
 
 class Timing:

@@ -21,7 +21,12 @@ from ...dialects.index_space import REDUCE
 from ...passes.graph.bind_inputs import input_names, main_function
 from ...runtime.program import HostStep
 
-CONTRACTION, REDUCTION, ELEMENTWISE, MOVEMENT = "contraction", "reduction", "elementwise", "movement"
+CONTRACTION, REDUCTION, ELEMENTWISE, MOVEMENT = (
+    "contraction",
+    "reduction",
+    "elementwise",
+    "movement",
+)
 INPUT, OUTPUT, HOST, VIEW = "input", "output", "host", "view"
 KINDS = {
     CONTRACTION: "sums of products",
@@ -146,7 +151,11 @@ class _Builder:
     def _rows(self, op: Operation, kernels: Sequence[str]) -> list[tuple[str, str]]:
         """A fused location is cut short; the kernel's ops know more, if only one call is theirs."""
         locations: list[Attribute] = [each.location for each in walk(op)]
-        if isinstance(op, te.CallOp) and self._calls[kernels[0]] == 1 and kernels[0] in self._kernels:
+        if (
+            isinstance(op, te.CallOp)
+            and self._calls[kernels[0]] == 1
+            and kernels[0] in self._kernels
+        ):
             locations += [each.location for each in walk(self._kernels[kernels[0]])]
         names = sorted(node_names(locations), key=lambda name: self._order.get(name, 0))
         return [(self._operators.get(name, ""), name) for name in names]

@@ -11,13 +11,13 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from difflib import unified_diff
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from ...compiler.levels import NODES, KernelLevels, Place
 from ...compiler.trace import PassStep
 from ..model.summary import Grid
 from .network import INPUT, KINDS, OUTPUT, Node
+from .resources import resource
 from .svg import style
 from .times import CallTime
 from .view import View
@@ -43,7 +43,9 @@ def page(seen: View) -> str:
         }
         for number, (node, box) in enumerate(zip(seen.network.nodes, drawn.boxes, strict=True))
     ]
-    traced = {name: blobs.add(_levels(levels, seen.network.order)) for name, levels in seen.levels.items()}
+    traced = {
+        name: blobs.add(_levels(levels, seen.network.order)) for name, levels in seen.levels.items()
+    }
     kernels = {name: {"blob": traced[same], "name": same} for name, same in seen.same.items()}
     data = {
         "nodes": nodes,
@@ -54,15 +56,15 @@ def page(seen: View) -> str:
     parts = {
         "title": escape(seen.title),
         "about": escape(seen.about),
-        "style": style() + _resource("page.css"),
+        "style": style() + resource("page.css"),
         "graph": drawn.text,
         "legend": _legend(seen.network.nodes),
         "summary": _summary(seen),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         "blobs": "\n".join(blobs.elements),
-        "script": _resource("page.js"),
+        "script": resource("page.js"),
     }
-    return _filled(_resource("page.html"), parts)
+    return _filled(resource("page.html"), parts)
 
 
 def _filled(template: str, parts: dict[str, str]) -> str:
@@ -73,10 +75,6 @@ def _filled(template: str, parts: dict[str, str]) -> str:
         name, _, rest = piece.partition("}}")
         text += parts[name] + rest
     return text
-
-
-def _resource(name: str) -> str:
-    return (files(__package__) / name).read_text("utf-8")
 
 
 class _Blobs:
@@ -197,6 +195,4 @@ def _table(grid: Grid) -> str:
         )
 
     rows = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in grid.rows)
-    return (
-        f"<h2>{escape(grid.title)}</h2><table><tr>{cells(grid.columns, 'th')}</tr>{rows}</table>"
-    )
+    return f"<h2>{escape(grid.title)}</h2><table><tr>{cells(grid.columns, 'th')}</tr>{rows}</table>"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
 from itertools import pairwise
 
 from .layered import Layout, Point, arrange
 from .network import INPUT, OUTPUT, Network, Node
+from .resources import resource
 from .times import CallTime
 
 CHARACTER, SMALL = 7.25, 6.05
@@ -30,6 +30,7 @@ def picture(network: Network, times: Mapping[int, CallTime], *, alone: bool) -> 
     """Draw a network.
 
     Args:
+        network: its nodes in program order.
         times: of calls, by node number.
         alone: with its own style sheet, as a file; not for a page that has it.
     """
@@ -52,15 +53,14 @@ def picture(network: Network, times: Mapping[int, CallTime], *, alone: bool) -> 
         parts.append(_box(number, node, place, sizes[number], times.get(number), slowest))
     parts.append("</g></g></svg>\n")
     boxes = [
-        (x + MARGIN, y + MARGIN, *size)
-        for (x, y), size in zip(layout.places, sizes, strict=True)
+        (x + MARGIN, y + MARGIN, *size) for (x, y), size in zip(layout.places, sizes, strict=True)
     ]
     return Picture("\n".join(parts), boxes)
 
 
 def style() -> str:
     """The style sheet of pictures, light and dark."""
-    return (files(__package__) / "graph.css").read_text("utf-8")
+    return resource("graph.css")
 
 
 def _is_pill(node: Node) -> bool:
@@ -87,13 +87,17 @@ def _size(node: Node) -> Point:
     widths.append(len(node.shape) * SMALL)
     widths += [(len(op) + len(name) + 2) * SMALL for op, name in rows]
     lines = 2 + len(rows)
-    return round(max(widths) + 2 * PADDING + 4), lines * LINE + PADDING + (0 if _is_pill(node) else 4)
+    return round(max(widths) + 2 * PADDING + 4), lines * LINE + PADDING + (
+        0 if _is_pill(node) else 4
+    )
 
 
 def _edges(network: Network, layout: Layout) -> list[str]:
     lines: list[str] = []
     for (source, target), route in zip(network.edges, layout.routes, strict=True):
-        lines.append(f'<path class="edge" data-from="{source}" data-to="{target}" d="{_curve(route)}"/>')
+        lines.append(
+            f'<path class="edge" data-from="{source}" data-to="{target}" d="{_curve(route)}"/>'
+        )
         x, y = route[-1]
         lines.append(f'<path class="tip" d="M{x:.1f} {y:.1f}l-3.5-7h7z"/>')
     return lines

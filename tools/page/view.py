@@ -75,17 +75,17 @@ def view(model: Model, compiled: Compiled, title: str, report: Report | None) ->
 
 
 def look_inside(
-    seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int], None]
+    seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int, int], None]
 ) -> None:
-    """Add the passes and every distinct kernel's levels; `advance` hears of each, and how many."""
+    """Add passes and kernels' levels; `advance` hears of each, its number, of how many."""
     kernels = compiled.kernels
     by_symbol: dict[str, str] = {}
     ops = [op for op in compiled.module.ops if isinstance(op, te.KernelOp | loop.KernelOp)]
     seen.passes = trace_passes(model.module, model.options)
-    for op in ops:
+    for number, op in enumerate(ops):
         name = op.sym_name.data
         symbol = kernels.symbols[name]
-        advance(name, len(ops))
+        advance(name, number, len(ops))
         code = kernels.code[name]
         extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
         seen.parallel[name] = " | ".join(extents)
@@ -119,6 +119,4 @@ def _call_time(row: Row, total: float) -> CallTime:
     if row.work is None or not row.seconds:
         return CallTime(row.seconds, share)
     gflops = row.work.operations / row.seconds / 1e9
-    return CallTime(
-        row.seconds, share, row.limit, gflops, row.work.num_bytes / row.seconds / 1e9
-    )
+    return CallTime(row.seconds, share, row.limit, gflops, row.work.num_bytes / row.seconds / 1e9)
