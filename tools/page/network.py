@@ -29,12 +29,12 @@ CONTRACTION, REDUCTION, ELEMENTWISE, MOVEMENT = (
 )
 INPUT, OUTPUT, HOST, VIEW = "input", "output", "host", "view"
 KINDS = {
-    CONTRACTION: "sums of products",
-    REDUCTION: "other reductions",
-    ELEMENTWISE: "element by element",
+    CONTRACTION: "products summed",
+    REDUCTION: "reductions",
+    ELEMENTWISE: "elementwise",
     MOVEMENT: "data moved",
     HOST: "host (Python)",
-    VIEW: "no work",
+    VIEW: "view",
 }
 """What the colours of boxes mean."""
 

@@ -27,6 +27,7 @@ const canvas = $("#canvas");
 svg.removeAttribute("viewBox");
 
 function show() {
+  svg.classList.toggle("far", view.scale < 0.35); // too far away to read: boxes in their colours
   svg.querySelector(".all").setAttribute("transform", `translate(${view.x} ${view.y}) scale(${view.scale})`);
   drawMap();
 }
@@ -373,6 +374,7 @@ function showPasses() {
 
 // --- search: names of nodes, operators, kernels; BatchNormalization finds batch_normalization
 
+const shortened = (text) => (text.length > 52 ? `${text.slice(0, 12)}…${text.slice(-39)}` : text);
 const plain = (text) => text.toLowerCase().replaceAll("_", "");
 const entries = [];
 data.nodes.forEach((node, number) => {
@@ -395,7 +397,8 @@ function find() {
   for (const box of svg.querySelectorAll(".hit")) box.classList.remove("hit");
   for (const number of new Set(found.map((entry) => entry.number))) svg.querySelector(`.node[data-node="${number}"]`)?.classList.add("hit");
   hits.replaceChildren(...found.slice(0, 60).map((entry) => {
-    const item = make("li", "", entry.text, make("small", "", entry.note));
+    const item = make("li", "", shortened(entry.text), make("small", "", entry.note));
+    item.title = entry.text;
     item.addEventListener("mousedown", (event) => {
       event.preventDefault();
       choose(entry);
