@@ -49,9 +49,6 @@ MIN_TRANSPOSED = 4
 """Registers with fewer lanes are loaded element by element where these are not neighbours."""
 
 
-_Rule = Callable[["Registers", Any, Position], str]
-
-
 class Register(NamedTuple):
     """LLVM type and name of one register."""
 
@@ -121,8 +118,7 @@ class Registers:
         """Write what a register comes from."""
         op = value.owner
         assert isinstance(op, Operation), "a carried value has its registers from its loop"
-        elementwise: _Rule = Registers.elementwise
-        rule = elementwise if isinstance(op, ElementwiseOp) else _PRODUCE.get(type(op))
+        rule = _PRODUCE.get(ElementwiseOp if isinstance(op, ElementwiseOp) else type(op))
         if rule is None:
             raise PassError(f"'{op.name}' has no LLVM form", where=describe(op))
         outer, self.writer.source = self.writer.source, op
@@ -412,7 +408,8 @@ class Registers:
             self.register(value, position)
 
 
-_PRODUCE: dict[type[Operation], _Rule] = {
+_PRODUCE: dict[type[Operation], Callable[[Registers, Any, Position], str]] = {
+    ElementwiseOp: Registers.elementwise,
     ConstantOp: Registers.constant,
     TableOp: Registers.table,
     IotaOp: Registers.iota,
