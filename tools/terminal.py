@@ -121,9 +121,12 @@ class Waiting:
             return
         if self._progress is None:
             self._progress = self._begin()
+        is_first = self._task is None
         if self._task is None:
             self._task = self._progress.add_task(what, total=None)
-        self._progress.update(self._task, description=what, completed=done or 0, total=total)
+        self._progress.update(
+            self._task, description=what, completed=done or 0, total=total, refresh=is_first
+        )
 
     def _begin(self) -> Progress:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
