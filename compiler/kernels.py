@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
 
 from ..core.errors import NncError, ScheduleError
 from ..core.locations import describe
@@ -56,12 +58,29 @@ class Kernels:
     objects: list[Future[bytes]] = field(default_factory=list[Future[bytes]])
 
 
+class KernelWatcher:
+    """Looks at a kernel on its way down. Does nothing by default."""
+
+    def at_te(self, kernel: te.KernelOp) -> None:
+        """Called with the copy that is going to be lowered."""
+
+    def at_nest(self, kernel: KernelOp) -> None:
+        """Called with the canonical nest, before the schedule."""
+
+    def after_primitive(self, kernel: KernelOp, primitive: Operation) -> None:
+        """Called after each primitive of a schedule that was given."""
+
+    def at_scheduled(self, kernel: KernelOp) -> None:
+        """Called after the schedule."""
+
+
 def lower_kernel(
     kernel: te.KernelOp | KernelOp,
     schedule: sched.ScheduleOp | None,
     symbol: str,
     options: Options,
     timings: Timings,
+    watcher: KernelWatcher | None = None,
 ) -> tuple[KernelOp, sched.ScheduleOp | None]:
     """A kernel in tile form, named `symbol`, and the schedule that it has. The original stays.
 
@@ -71,14 +90,19 @@ def lower_kernel(
     copy = kernel.clone()
     copy.sym_name = StringAttr(symbol)
     module = ModuleOp([copy])
+    watcher = watcher or KernelWatcher()
+    if isinstance(copy, te.KernelOp):
+        watcher.at_te(copy)
     try:
         run_passes(TO_NEST, module, timings)
         nest = next(op for op in module.ops if isinstance(op, KernelOp))
+        watcher.at_nest(nest)
         with timings.stage("schedule"):
             if schedule is not None:
-                apply_schedule(nest, schedule)
+                apply_schedule(nest, schedule, partial(watcher.after_primitive, nest))
             elif isinstance(kernel, te.KernelOp):
                 schedule = schedule_kernel(nest, options.target, options.numerics)
+        watcher.at_scheduled(nest)
         if any(isinstance(op, StmtOp) for op in nest.walk()):
             run_passes(TO_TILES, module, timings)
             if options.numerics == "fast":

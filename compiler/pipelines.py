@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -107,11 +107,19 @@ def extended(names: Sequence[str]) -> list[str]:
     return found
 
 
+AfterPass = Callable[[str, ModuleOp], None]
+
+
 def run_passes(
-    names: Sequence[str], module: ModuleOp, timings: Timings, ctx: Context | None = None
+    names: Sequence[str],
+    module: ModuleOp,
+    timings: Timings,
+    ctx: Context | None = None,
+    after: AfterPass | None = None,
 ) -> None:
     """Run passes by name on `module`, in place, with those that users have placed among them.
 
+    After each, `after` is called with its name and the module.
     Raises: PassError and the other errors of the passes.
     """
     ctx = ctx or context()
@@ -126,6 +134,8 @@ def run_passes(
                 raise PassError(f"{name}: {error}") from error
         if name in users:
             _check_users(name, module)
+        if after is not None:
+            after(name, module)
 
 
 def _check_users(name: str, module: ModuleOp) -> None:

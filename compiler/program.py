@@ -16,7 +16,7 @@ from .host import host_function
 from .kernels import KernelCompiler, Kernels
 from .link import link_artifact
 from .options import Options
-from .pipelines import FAST, FUSE, GRAPH, TE, run_passes, verify
+from .pipelines import FAST, FUSE, GRAPH, TE, AfterPass, run_passes, verify
 from .signature import input_specs, output_specs
 from .timing import Timings, without_collector
 
@@ -41,22 +41,30 @@ class Compiled:
     timings: Timings
 
 
-def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[str, list[str]]:
-    """Fuse and lower an optimised graph, in place: main then holds calls of te.kernels.
-
-    Returns: the operators of each kernel, by its symbol.
-    """
+def set_target(module: ModuleOp, options: Options) -> None:
+    """Write into a module what it is compiled for: passes ask it."""
     is_host = options.target == resolve("cpu")  # tuned, not the level of its name
     module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
+
+
+def lower_to_te(
+    module: ModuleOp, options: Options, timings: Timings, after: AfterPass | None = None
+) -> dict[str, list[str]]:
+    """Fuse and lower an optimised graph, in place: main then holds calls of te.kernels.
+
+    Args: after: called after each pass.
+    Returns: the operators of each kernel, by its symbol.
+    """
+    set_target(module, options)
     if options.numerics == "fast":
-        run_passes(FAST, module, timings)
-    run_passes(FUSE, module, timings)
+        run_passes(FAST, module, timings, after=after)
+    run_passes(FUSE, module, timings, after=after)
     operators = {
         op.sym_name.data: [inner.name.removeprefix("graph.") for inner in op.body.block.ops]
         for op in module.walk()
         if isinstance(op, KernelOp)
     }
-    run_passes(TE, module, timings)
+    run_passes(TE, module, timings, after=after)
     return operators
 
 

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
+
+_LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("nnc_stages", default=None)
+
+
+@contextmanager
+def listening(hear: Callable[[str], None]) -> Generator[None]:
+    """While the block runs, tell `hear` of every stage that begins on this thread."""
+    token = _LISTENER.set(hear)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
 
 
 @dataclass
@@ -24,6 +37,8 @@ class Timings:
     @contextmanager
     def stage(self, name: str) -> Generator[None]:
         """Add the time of the block to a stage."""
+        if (hear := _LISTENER.get()) is not None:
+            hear(name)
         with _timed(self.seconds, name):
             yield
 

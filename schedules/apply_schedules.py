@@ -17,11 +17,13 @@ becomes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 
 from ..core.errors import ScheduleError
@@ -64,9 +66,14 @@ def find_kernel(schedule: sched.ScheduleOp, kernels: dict[str, loop.KernelOp]) -
     return kernels[name]
 
 
-def apply_schedule(kernel: loop.KernelOp, schedule: sched.ScheduleOp) -> None:
+def apply_schedule(
+    kernel: loop.KernelOp,
+    schedule: sched.ScheduleOp,
+    after: Callable[[Operation], None] | None = None,
+) -> None:
     """Run the primitives in order, choices being what the schedule's answers say.
 
+    After each, `after` is called with it.
     Raises: ScheduleError: one is refused; `where` is its place in the schedule.
     """
     for primitive, filled_in in filled(schedule):
@@ -75,6 +82,8 @@ def apply_schedule(kernel: loop.KernelOp, schedule: sched.ScheduleOp) -> None:
         except ScheduleError as error:
             where = error.where or describe(primitive)
             raise ScheduleError(error.message, where=where, hint=error.hint) from None
+        if after is not None:
+            after(primitive)
     try:
         check_scopes(kernel)
     except ScheduleError as error:

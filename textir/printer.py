@@ -43,8 +43,11 @@ class TextPrinter:
         self.attributes = AttributeText(pretty=not generic, elide=elide)
         self.names = Names()
         self.forms = forms()
+        self.lines: dict[Operation, int] = {}
+        """The line of each op that has one of its own, once it is written; lines count from 1."""
         self._blocks: dict[Block, str] = {}
         self._out: list[str] = []
+        self._counted, self._line = 0, 1
 
     def module(self, op: Operation) -> str:
         """The text of an op; of a plain module, only what is in it."""
@@ -78,6 +81,13 @@ class TextPrinter:
         """Add text."""
         self._out.append(text)
 
+    def note(self, op: Operation) -> None:
+        """Remember that `op` begins on the line that is being written."""
+        for text in self._out[self._counted :]:
+            self._line += text.count("\n")
+        self._counted = len(self._out)
+        self.lines[op] = self._line
+
     # --- ops and regions
 
     def ops(self, block: Block, indent: str) -> Task:
@@ -91,6 +101,7 @@ class TextPrinter:
 
     def op(self, op: Operation, indent: str) -> Task | None:
         """One op."""
+        self.note(op)
         results = op.results
         named = self.names.known(op.operands) and not self.generic
         head = indent

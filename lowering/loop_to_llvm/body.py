@@ -46,6 +46,12 @@ class BodyWriter:
 
     def visit(self, op: Operation) -> None:
         """Write an op that has an effect; note a load; leave the rest until it is asked for."""
+        outer, self.writer.source = self.writer.source, op
+        self.write(op)
+        self.writer.source = outer
+
+    def write(self, op: Operation) -> None:
+        """What `visit` does for each kind of op."""
         if isinstance(op, LoadOp):
             self.pending[-1].append(op)
         elif isinstance(op, StoreOp):

@@ -18,6 +18,7 @@ from ...core.locations import describe
 from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, buffer_type
 from ...targets import Target
 from .body import BodyWriter
+from .debug import LineTable
 from .text import FunctionWriter, element_bytes
 
 ALIGNMENT = 64
@@ -82,8 +83,8 @@ def has_effect(op: Operation) -> bool:
     return any(inner.name == "loop.store" for inner in op.walk())
 
 
-def emit_kernel(kernel: KernelOp, target: Target) -> EmittedKernel:
-    """LLVM IR of one kernel in tile form.
+def emit_kernel(kernel: KernelOp, target: Target, debug: LineTable | None = None) -> EmittedKernel:
+    """LLVM IR of one kernel in tile form; with `debug`, its ops' lines are in the code too.
 
     Raises: PassError: an op without LLVM form, nest form instead of tile form.
     """
@@ -101,24 +102,31 @@ def emit_kernel(kernel: KernelOp, target: Target) -> EmittedKernel:
     declarations: dict[str, str] = {}
     for number, ops in enumerate(split_phases(kernel)):
         symbol = f"{name}.{number}"
-        writer = FunctionWriter(is_avx512=target.has_masks)
+        writer = FunctionWriter(is_avx512=target.has_masks, debug=debug)
+        mark = debug.begin(symbol, kernel) if debug is not None else ""
         extent = _emit_phase(kernel, ops, writer, target, temporaries, offsets)
         lines = "\n".join(writer.scopes[0].text())
-        functions.append(f"{_signature(kernel, symbol, len(temporaries))} #0 {{\n{lines}\n}}\n")
+        head = f"{_signature(kernel, symbol, len(temporaries))} #0{mark}"
+        functions.append(f"{head} {{\n{lines}\n}}\n")
         declarations.update(writer.declarations)
         phases.append(Phase(symbol, extent))
-    attributes = f'attributes #0 = {{ nounwind "target-cpu"="{target.cpu}" '
-    attributes += f'"target-features"="{target.features}" '
-    attributes += f'"prefer-vector-width"="{target.vector_bits}" }}\n'
-    text = "\n".join([*functions, *sorted(declarations.values()), attributes])
+    metadata = [debug.text()] if debug is not None else []
+    texts = [*functions, *sorted(declarations.values()), _attributes(target), *metadata]
     return EmittedKernel(
         name,
-        text,
+        "\n".join(texts),
         phases,
         [buffer_type(arg) for arg in kernel.body.block.args],
         [buffer_bytes(buffer_type(op.results[0])) for op in temporaries],
         scratch,
     )
+
+
+def _attributes(target: Target) -> str:
+    """The attributes of every function."""
+    text = f'attributes #0 = {{ nounwind "target-cpu"="{target.cpu}" '
+    text += f'"target-features"="{target.features}" '
+    return f'{text}"prefer-vector-width"="{target.vector_bits}" }}\n'
 
 
 def _signature(kernel: KernelOp, symbol: str, num_temporaries: int) -> str:

@@ -118,12 +118,13 @@ class Registers:
         """Write what a register comes from."""
         op = value.owner
         assert isinstance(op, Operation), "a carried value has its registers from its loop"
-        if isinstance(op, ElementwiseOp):
-            return self.elementwise(op, position)
-        rule = _PRODUCE.get(type(op))
+        rule = _PRODUCE.get(ElementwiseOp if isinstance(op, ElementwiseOp) else type(op))
         if rule is None:
             raise PassError(f"'{op.name}' has no LLVM form", where=describe(op))
-        return rule(self, op, position)
+        outer, self.writer.source = self.writer.source, op
+        name = rule(self, op, position)
+        self.writer.source = outer
+        return name
 
     def flags(self, mask: str, width: int) -> str:
         """A mask as a register of its own, also where it is the same for all lanes."""
@@ -408,6 +409,7 @@ class Registers:
 
 
 _PRODUCE: dict[type[Operation], Callable[[Registers, Any, Position], str]] = {
+    ElementwiseOp: Registers.elementwise,
     ConstantOp: Registers.constant,
     TableOp: Registers.table,
     IotaOp: Registers.iota,

@@ -18,9 +18,10 @@ from xdsl.dialects.builtin import (
     Float64Type,
     IndexType,
 )
-from xdsl.ir import Attribute
+from xdsl.ir import Attribute, Operation
 
 from ...core.irtypes import integer_width
+from .debug import LineTable
 
 _FLOATS: dict[type[Attribute], tuple[str, int]] = {
     Float16Type: ("half", 2),
@@ -135,10 +136,16 @@ class FunctionWriter:
 
     Args:
         is_avx512: whether the function runs on a CPU with AVX-512's instructions.
+        debug: where to say which op an instruction comes from, if anywhere.
+
+    Attributes:
+        source: the op that is being written.
     """
 
-    def __init__(self, is_avx512: bool = False) -> None:
+    def __init__(self, is_avx512: bool = False, debug: LineTable | None = None) -> None:
         self.is_avx512 = is_avx512
+        self.debug = debug
+        self.source: Operation | None = None
         self.scopes = [Scope(0, head=["entry:"])]
         self.label = "entry"
         self.declarations: dict[str, str] = {}
@@ -159,19 +166,22 @@ class FunctionWriter:
 
     def line(self, text: str) -> None:
         """Append an instruction without a result."""
-        self.scope.lines.append(f"  {text}")
+        self.scope.lines.append(f"  {text}{self._mark()}")
 
     def define(self, text: str) -> str:
         """Append an instruction; its name."""
         name = self.name()
-        self.scope.lines.append(f"  {name} = {text}")
+        self.scope.lines.append(f"  {name} = {text}{self._mark()}")
         return name
 
     def define_at(self, scope: Scope, text: str) -> str:
         """As `define`, but before everything in `scope`."""
         name = self.name()
-        scope.prologue.append(f"  {name} = {text}")
+        scope.prologue.append(f"  {name} = {text}{self._mark()}")
         return name
+
+    def _mark(self) -> str:
+        return "" if self.debug is None else self.debug.mark(self.source)
 
     def start_block(self, label: str) -> None:
         """Begin a basic block in the innermost scope."""

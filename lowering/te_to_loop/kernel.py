@@ -80,6 +80,8 @@ class KernelConverter:
     def _alloc(self, tensor: SSAValue, hint: str | None = None) -> SSAValue:
         alloc = loop.AllocOp(buffer_of(tensor.type))
         alloc.res.name_hint = self.labels[alloc.res] = hint or self._result_name(tensor)
+        owner = tensor.owner
+        alloc.location = (owner if isinstance(owner, Operation) else self.source).location
         self.allocs.append(alloc)
         return alloc.res
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IndexType
+from xdsl.dialects.builtin import IndexType, UnknownLoc
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.ir.affine import (
     AffineConstraintExpr,
@@ -65,7 +65,7 @@ class TileFormer:
         self.space = LoopSpace.of(kernel)
         self.block = Block()
         self.location = kernel.location
-        self.writer = TileWriter(self.space, self.emit)
+        self.writer = TileWriter(self.space, self.emit, self.at)
         stmts = [op for op in kernel.body.walk() if isinstance(op, StmtOp)]
         self.statements = {op: Statement.of(op, self.space) for op in stmts}
         self.reductions = Reductions(self.space, self.writer, self.statements, self.at)
@@ -90,8 +90,9 @@ class TileFormer:
         return op
 
     def at(self, op: Operation) -> None:
-        """What is written next comes from this op."""
-        self.location = op.location
+        """What is written next comes from this op, if it is known where that comes from."""
+        if not isinstance(op.location, UnknownLoc):
+            self.location = op.location
 
     @contextmanager
     def inside(self, block: Block) -> Generator[None]:

@@ -68,12 +68,14 @@ class TileWriter:
 
     Attributes:
         emit: appends an op at the current place.
+        at: says which op of the nest the next ones come from.
         registers: contents of register buffers, by buffer.
         buffers: the new value of each buffer of the nest.
     """
 
     space: LoopSpace
     emit: Emit
+    at: Callable[[Operation], None]
     registers: dict[SSAValue, RegisterTile] = field(default_factory=dict[SSAValue, RegisterTile])
     buffers: dict[SSAValue, SSAValue] = field(default_factory=dict[SSAValue, SSAValue])
 
@@ -179,6 +181,7 @@ class TileWriter:
         values: dict[SSAValue, SSAValue] = {}
         for op in block.ops:
             if op is block.last_op:
+                self.at(op)
                 return [values[operand] for operand in op.operands]
             for result in op.results:
                 values[result] = self.scalar_op(statement, op, values, masks)
@@ -201,6 +204,7 @@ class TileWriter:
         masks: Masks,
     ) -> SSAValue:
         """The tile of one scalar op."""
+        self.at(op)
         if isinstance(op, ReadOp):
             return self.read(statement, op, [values[s] for s in op.symbols], masks)
         if isinstance(op, IndexOp):

@@ -425,6 +425,7 @@ class Reductions:
         values: dict[SSAValue, SSAValue] = {}
         for op in block.ops:
             if op is root:
+                self.writer.at(op)
                 break
             for result in op.results:
                 values[result] = self.writer.scalar_op(statement, op, values, masks)

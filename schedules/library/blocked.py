@@ -103,7 +103,7 @@ def schedule_blocked(
     pack_weights(schedule, facts, compute, tile, target)
     outer = epilogue or compute
     names = loops_like(schedule, outer, compute)
-    whole, inside = _tile_loops(schedule, compute, names, tile)
+    whole, inside, over_rows = _tile_loops(schedule, compute, names, tile)
     reduced = _reduce_loops(schedule, compute)
     if tile.slides:
         schedule.unroll(reduced[-1])
@@ -112,8 +112,9 @@ def schedule_blocked(
     else:
         _attach(schedule, compute, whole, inside, tile, reduced)
     _mark(schedule, inside, tile)
-    overlaps = _row_tail(compute, tile) == "shift"
-    share(schedule, whole[:-1] if overlaps else whole, compute.points)
+    if over_rows in whole and _row_tail(compute, tile) == "shift":
+        whole = whole[: whole.index(over_rows)]
+    share(schedule, whole, compute.points)
     if tile.is_outer_product:
         prefetch_weights(schedule, facts, compute, reduced, tile.rows * tile.width, target)
     return True
@@ -157,9 +158,10 @@ def _row_tail(compute: Compute, tile: BlockedTile) -> str | None:
 
 def _tile_loops(
     schedule: Schedule, compute: Compute, names: list[str], tile: BlockedTile
-) -> tuple[list[str], list[str]]:
-    """Loops around the tile in order of memory, and the tile's own: pixels, then channels."""
+) -> tuple[list[str], list[str], str]:
+    """Loops around the tile in order of memory, its own (pixels, channels), and that over rows."""
     whole: list[str] = []
+    over_rows = ""
     row_part: list[str] = []
     lane_part = ""
     for position, (name, axis) in enumerate(zip(names, compute.parallel, strict=True)):
@@ -173,11 +175,12 @@ def _tile_loops(
             tail = _row_tail(compute, tile) if position == tile.row else None
             out, part = schedule.split(name, factor, tail)
             whole.append(out)
+            over_rows = out if position == tile.row else over_rows
         if position == tile.lane:
             lane_part = part
         else:
             row_part = [part]
-    return whole, [*row_part, lane_part]
+    return whole, [*row_part, lane_part], over_rows
 
 
 def _reduce_loops(schedule: Schedule, compute: Compute) -> list[str]:

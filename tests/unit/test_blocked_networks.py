@@ -114,6 +114,13 @@ def sequences(shape: Shape) -> onnx.ModelProto:
     return net.model(net.conv(a, (33, 20, 3), strides=[2]))
 
 
+def columns(shape: Shape) -> onnx.ModelProto:
+    """Images one pixel wide: the rows of a tile run along h, and the last tile overlaps."""
+    net = Net(shape)
+    a = net.node("Relu", net.conv("x", (160, shape[1], 5, 1), pads=[2, 0, 2, 0]))
+    return net.model(net.conv(a, (144, 160, 5, 1)))
+
+
 def volumes(shape: Shape) -> onnx.ModelProto:
     net = Net(shape)
     a = net.node("Relu", net.conv("x", (18, shape[1], 3, 3, 3), pads=[1] * 6))
@@ -133,6 +140,7 @@ CASES: list[tuple[Callable[[Shape], onnx.ModelProto], Shape]] = [
     (upwards, (2, 20, 6, 16)),
     (sequences, (1, 40, 57)),
     (sequences, (3, 5, 8)),
+    (columns, (1, 24, 61, 1)),
     (volumes, (1, 5, 6, 7, 9)),
     (volumes, (2, 16, 4, 4, 16)),
 ]

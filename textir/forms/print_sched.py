@@ -42,6 +42,7 @@ def _schedule_text(p: TextPrinter, op: Operation, head: str, indent: str) -> Tas
     for inner in op.regions[0].block.ops:
         text = _primitive(p, inner)
         if text is not None:
+            p.note(inner)
             p.write(f"{indent}  {text}{p.location(inner)}\n")
         elif (task := p.op(inner, indent + "  ")) is not None:
             yield task

@@ -160,8 +160,11 @@ def body(
         p.write(f"{head}{{ {values} }}")
         return
     p.write(f"{head}{{\n")
-    for _, line in lines:
+    for op, line in lines:
+        p.note(op)
         p.write(f"{indent}  {line}\n")
+    if region.block.last_op is not None:
+        p.note(region.block.last_op)
     p.write(f"{indent}  {yield_name}{' ' if values else ''}{values}\n{indent}}}")
 
 

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from ...compiler.signature import Signature, input_signatures
@@ -22,6 +21,7 @@ from ...compiler.source import load
 from ...core.extensions import environment
 from ...passes.graph.infer_shapes import specialize
 from ...runtime.threads import default_threads
+from ..terminal import console, waiting
 from . import profile
 from .arrays import random_inputs, save_arrays
 from .flags import Flags
@@ -32,7 +32,7 @@ WORKER = (sys.executable, "-m", "nnc.tools.model.bench_worker")
 
 def run(flags: Flags) -> None:
     """Time the systems and print medians, minima and the ratio."""
-    if flags.profile:
+    if flags.profile is not None:
         profile.run(flags)
         return
     module = load(flags.model)
@@ -43,18 +43,22 @@ def run(flags: Flags) -> None:
     with TemporaryDirectory() as folder:
         workers: list[Worker] = []
         try:
-            for system in systems:
-                task = _task(flags, system, threads, signatures, Path(folder))
-                workers.append(Worker(task, WORKER, environment=environment()))
-            for _ in range(flags.rounds):
-                for worker in workers:
-                    worker.round()
+            with waiting(flags.color) as line:
+                for system in systems:
+                    line.step(f"loading in {system}")
+                    task = _task(flags, system, threads, signatures, Path(folder))
+                    workers.append(Worker(task, WORKER, environment=environment()))
+                for number in range(flags.rounds):
+                    line.step("rounds", number, flags.rounds)
+                    for worker in workers:
+                        worker.round()
         finally:
             for worker in workers:
                 worker.close()
-        Console(markup=False).print(_report(flags, workers, threads))
+        to = console(flags.color, sys.stdout)
+        to.print(_report(flags, workers, threads))
         if len(systems) > 1:
-            Console(markup=False).print(_agreement(Path(folder), systems))
+            to.print(_agreement(Path(folder), systems))
 
 
 def _task(

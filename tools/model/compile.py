@@ -15,6 +15,7 @@ from ...core.errors import InputError
 from ...core.locations import describe
 from ...dialects.sched import ScheduleOp
 from ...passes.graph.infer_shapes import specialize
+from ..terminal import is_colored, waiting, write_ir
 from .flags import Flags
 from .timing import print_timing
 
@@ -22,14 +23,15 @@ from .timing import print_timing
 def run(flags: Flags) -> None:
     """Compile down to the level and write it."""
     timings = Timings()
-    with timings.stage("load"):
-        module = load(flags.model)
-    with timings.stage("infer-shapes"):
-        specialize(module, dict(flags.shapes))
-    if flags.schedules is not None:
-        replace_schedules(module, flags.schedules)
-    options = Options.of(flags.target, flags.threads, flags.numerics)
-    made = emit(module, flags.emit, options, timings)
+    with waiting(flags.color):
+        with timings.stage("load"):
+            module = load(flags.model)
+        with timings.stage("infer-shapes"):
+            specialize(module, dict(flags.shapes))
+        if flags.schedules is not None:
+            replace_schedules(module, flags.schedules)
+        options = Options.of(flags.target, flags.threads, flags.numerics)
+        made = emit(module, flags.emit, options, timings)
     print_timing(flags, timings)
     data = made.encode() if isinstance(made, str) else made
     if flags.output is not None:
@@ -40,6 +42,8 @@ def run(flags: Flags) -> None:
         save_weights(flags.emit, module, flags.output)
     elif isinstance(made, bytes) and sys.stdout.isatty():
         raise InputError("object code is not for a terminal", hint="-o FILE")
+    elif isinstance(made, str) and is_colored(flags.color, sys.stdout):
+        write_ir(made, flags.color, sys.stdout)
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from ..terminal import add_color_flag
+
 LEVELS = ("graph", "te", "sched", "loop", "llvm", "asm", "obj")
 
 
@@ -24,6 +26,7 @@ class Flags(argparse.Namespace):
     numerics: str
     seed: int
     timing: bool
+    color: str
     debug: bool
     plugins: list[str]
     interpret: bool = False
@@ -32,7 +35,9 @@ class Flags(argparse.Namespace):
     schedules: str | None
     emit: str
     against: str | None
-    profile: bool
+    profile: str | None
+    html: str | None
+    svg: str | None
     rounds: int
 
 
@@ -116,6 +121,7 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.py|MODULE",
         help="operators, passes, schedules, targets, formats (docs/extending.md); repeatable",
     )
+    add_color_flag(parser.add_argument)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
 
 
@@ -147,6 +153,17 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schedule", metavar="KERNEL", help="print the schedule of one kernel, and nothing else"
     )
+    parser.add_argument(
+        "--html", metavar="FILE", help="write a page: the network, every kernel at every level"
+    )
+    parser.add_argument("--svg", metavar="FILE", help="write a picture of the network")
+    parser.add_argument(
+        "--profile",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="times in page and picture: of this machine now, or what `nnc bench --profile` wrote",
+    )
 
 
 def _add_compile(parser: argparse.ArgumentParser) -> None:
@@ -162,8 +179,12 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "bench")
     parser.add_argument("--against", choices=("onnxruntime",), help="another runtime to time")
     parser.add_argument(
-        "--profile", action="store_true", help="time every kernel by itself, on one thread"
+        "--profile",
+        action="store_const",
+        const="",
+        help="time every kernel by itself, on one thread",
     )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write the profile, as JSON")
     parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
 

@@ -1,154 +1,122 @@
-"""`nnc inspect`: operators, shapes, parameters, kernels, host steps, memory."""
+"""`nnc inspect`: operators, shapes, kernels, host steps, memory; as tables, a page, a picture."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import sys
+from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
 from ...compiler.model import Model, compile
 from ...compiler.program import Compiled
-from ...compiler.signature import Signature
 from ...core.errors import InputError
-from ...core.walk import walk
-from ...dialects.graph.base import ConstantOp, GraphOp
-from ...dialects.te import CallOp
-from ...runtime.memory import MemoryUse
-from ...runtime.program import HostStep
 from ...schedules.primitives.lookup import suggestion
 from ...textir import print_module
+from ..terminal import Waiting, console, waiting, write_ir
+from . import summary
 from .flags import Flags
+from .profile import Report, measure, read_report
 
 
 def run(flags: Flags) -> None:
-    """Print tables about the model."""
-    model = compile(
-        flags.model,
-        flags.target,
-        flags.threads,
-        flags.numerics,
-        shape=dict(flags.shapes),
-        cache=False,  # it holds programs, not kernels
-    )
-    console = Console(markup=False)
+    """Print tables about the model, or write what was asked for."""
+    with waiting(flags.color) as line:
+        model = compile(
+            flags.model,
+            flags.target,
+            flags.threads,
+            flags.numerics,
+            shape=dict(flags.shapes),
+            cache=False,  # it holds programs, not kernels
+        )
+        if flags.html is not None or flags.svg is not None:
+            _draw(model, flags, line)
+            return
     if flags.schedule is not None:
-        _schedule(model, flags.schedule)
-        return
-    console.print(_signatures("inputs", model.inputs), _signatures("outputs", model.outputs))
-    console.print(_operators(model.module))
-    console.print(_parameters(model.module))
+        text = _schedule(known(model), flags.schedule)
+        write_ir(text, flags.color, sys.stdout)
+    else:
+        _print(model, flags)
+
+
+def known(model: Model) -> Compiled:
+    """What a model was compiled to.
+
+    Raises: InputError: it is only known for given shapes.
+    """
+    if model.compiled is None:
+        raise InputError("kernels depend on the shapes", hint=_open_shapes(model))
+    return model.compiled
+
+
+def _open_shapes(model: Model) -> str:
+    return " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
+
+
+def _print(model: Model, flags: Flags) -> None:
+    to = console(flags.color, sys.stdout)
+    to.print(
+        summary.signature_grid("inputs", model.inputs).table(),
+        summary.signature_grid("outputs", model.outputs).table(),
+        summary.operator_grid(model.module).table(),
+        summary.parameters_text(model.module),
+    )
     compiled = model.compiled
     if compiled is None:
-        names = " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
-        console.print(f"kernels depend on the shapes: {names}")
+        to.print(f"kernels depend on the shapes: {_open_shapes(model)}")
         return
-    console.print(_kernels(compiled))
+    to.print(summary.kernel_grid(compiled).table())
     if flags.all_schedules:
         for name in compiled.kernels.schedules:
-            console.print(_schedule_text(compiled, name, name), highlight=False)
-    _host_steps(console, compiled)
-    console.print(_memory(compiled, model))
+            text = _schedule_text(compiled, name, name)
+            write_ir(f"{text}\n", flags.color, sys.stdout)
+    host = summary.host_grid(compiled)
+    to.print(host.table() if host is not None else "nothing runs on the host")
+    to.print(summary.memory_grid(compiled.executable, model.options.target.name).table())
 
 
-def _signatures(title: str, signatures: Sequence[Signature]) -> Table:
-    table = Table("name", "type", title=title)
-    for signature in signatures:
-        table.add_row(signature.name, str(signature))
-    return table
+def _draw(model: Model, flags: Flags, line: Waiting) -> None:
+    """Write the page and the picture."""
+    from ..page.page import page
+    from ..page.view import look_inside, view
+
+    compiled = known(model)
+    if flags.profile == "":
+        line.step("timing every step")
+    seen = view(model, compiled, Path(flags.model).stem, _report(model, flags))
+    if flags.svg is not None:
+        _write(flags.svg, seen.picture(alone=True).text)
+    if flags.html is not None:
+        look_inside(seen, model, compiled, line.step)
+        _write(flags.html, page(seen))
 
 
-def _operators(module: ModuleOp) -> Table:
-    found = Counter(op.name for op in walk(module) if isinstance(op, GraphOp))
-    table = Table("operator", "count", title=f"{found.total()} operators")
-    for name, count in found.most_common():
-        table.add_row(name.removeprefix("graph."), str(count))
-    return table
+def _report(model: Model, flags: Flags) -> Report | None:
+    """The profile that was asked for, measured or read."""
+    if flags.profile is None:
+        return None
+    return read_report(flags.profile) if flags.profile else measure(model, seed=0, rounds=20)
 
 
-def _parameters(module: ModuleOp) -> str:
-    constants = {op.value: op for op in walk(module) if isinstance(op, ConstantOp)}
-    arrays = [op.array for op in constants.values() if op.is_loaded]
-    elements = sum(array.size for array in arrays)
-    size = sum(array.nbytes for array in arrays)
-    return f"parameters: {elements:,} elements in {len(arrays)} constants, {_bytes(size)}"
+def _write(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, "utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write: {error.strerror}", where=path) from None
 
 
-def _kernels(compiled: Compiled) -> Table:
-    calls = Counter(
-        op.callee.root_reference.data for op in compiled.module.walk() if isinstance(op, CallOp)
-    )
-    distinct = len(compiled.kernels.emitted)
-    table = Table(
-        "kernel",
-        "operators",
-        "shape",
-        "parallel",
-        title=f"{len(compiled.kernels.code)} kernels, {distinct} distinct, {calls.total()} calls",
-    )
-    for name, code in compiled.kernels.code.items():
-        operators = Counter(compiled.operators.get(name, ()))
-        shapes = ["x".join(map(str, arg.extents)) for arg in code.args[-code.num_outputs :]]
-        extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
-        table.add_row(
-            name,
-            ", ".join(f"{n} {op}" if n > 1 else op for op, n in operators.items() if op != "yield"),
-            ", ".join(shapes),
-            " | ".join(extents),
-        )
-    return table
-
-
-def _schedule(model: Model, name: str) -> None:
-    """Print what one kernel uses, as `nnc compile --schedules` reads it."""
-    if model.compiled is None:
-        names = " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
-        raise InputError("kernels depend on the shapes", hint=names)
-    kernels = model.compiled.kernels
+def _schedule(compiled: Compiled, name: str) -> str:
+    """What one kernel uses, as `nnc compile --schedules` reads it."""
+    kernels = compiled.kernels
     if name not in kernels.code:
         raise InputError(f"no kernel '{name}'", hint=suggestion(name, kernels.code))
     symbol = kernels.symbols[name]
     if symbol not in kernels.schedules:
         raise InputError(f"kernel '{name}' is written as loops, it has no schedule")
-    print(_schedule_text(model.compiled, symbol, name), end="")
+    return _schedule_text(compiled, symbol, name)
 
 
 def _schedule_text(compiled: Compiled, symbol: str, name: str) -> str:
     schedule = compiled.kernels.schedules[symbol].clone()
     schedule.kernel = SymbolRefAttr(name)
     return print_module(ModuleOp([schedule]))
-
-
-def _host_steps(console: Console, compiled: Compiled) -> None:
-    steps = [s for s in compiled.executable.program.steps if isinstance(s, HostStep)]
-    if not steps:
-        console.print("nothing runs on the host")
-        return
-    table = Table("operator", "node", title=f"{len(steps)} host steps (Python, not compiled)")
-    for step in steps:
-        table.add_row(step.operator, step.where)
-    console.print(table)
-
-
-def _memory(compiled: Compiled, model: Model) -> Table:
-    executable = compiled.executable
-    title = f"{model.options.target.name}, {executable.threads} threads"
-    table = Table("memory", "bytes", title=title)
-    table.columns[1].justify = "right"
-    use = MemoryUse.of(executable)
-    table.add_row("intermediates (one arena)", _bytes(use.intermediates))
-    table.add_row("scratch", _bytes(use.scratch))
-    table.add_row("constants (shared)", _bytes(use.constants))
-    table.add_row("staged inputs and outputs", _bytes(use.staged))
-    table.add_row("outputs", _bytes(use.outputs))
-    table.add_row("peak of one call", _bytes(use.peak), style="bold")
-    return table
-
-
-def _bytes(size: int) -> str:
-    for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"

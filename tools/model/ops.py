@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import sys
+
 from rich.table import Table
 
 from ...dialects.graph import registry
 from ...lowering.graph_to_te.registry import load_lowerings
+from ..terminal import console
 from .flags import Flags
 
 
 def run(flags: Flags) -> None:
     """Print one line for each operator."""
-    del flags
     load_lowerings()
     operators = sorted(registry.operators().values(), key=lambda one: one.name)
     table = Table("operator", "ONNX", "runs", "owner", title=f"{len(operators)} operators")
@@ -20,5 +21,5 @@ def run(flags: Flags) -> None:
         where = "compiled" if callable(one.definition) else "on the host"
         owner = registry.owner_of(one.name)
         table.add_row(one.name.removeprefix("graph."), one.onnx_name, where, owner)
-    Console(markup=False).print(table)
+    console(flags.color, sys.stdout).print(table)
     print("Operators that ONNX defines by others are expanded; views (reshape ...) cost nothing.")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from xdsl.dialects.builtin import ModuleOp
 
+from ...compiler.model import Model
 from ...compiler.program import Compiled
+from ...core.errors import InputError
 from ...dialects import te
-from ...runtime.profile import Profile, Profiler, Timed
+from ...runtime.arrays import Array
+from ...runtime.profile import Profiler, Timed
 from ...runtime.program import HostStep
 from ...textir import print_module
+from ..terminal import console, waiting, write_ir
 from .arrays import random_inputs
 from .flags import Flags
 from .run import compile_model
@@ -30,6 +37,7 @@ class Row:
         symbol: the kernel's, in the object code; empty for a host step.
         parallel: iterations that threads share, by phase.
         work: `None` where nothing is known.
+        limit: seconds that the work takes at least on this machine.
     """
 
     name: str
@@ -38,26 +46,115 @@ class Row:
     seconds: float
     parallel: list[int]
     work: Work | None = None
+    limit: float | None = None
+
+
+@dataclass
+class Report:
+    """A profile: all calls in the order in which they run.
+
+    Attributes:
+        launches: how many functions were timed.
+        whole: seconds of a call with nothing timed inside it.
+        share: the part of it that the rows account for.
+        gflops: the rate behind the limits.
+    """
+
+    rows: list[Row]
+    launches: int
+    whole: float
+    share: float
+    gflops: float
+
+    @property
+    def total(self) -> float:
+        """Seconds of all rows."""
+        return sum(row.seconds for row in self.rows)
 
 
 def run(flags: Flags) -> None:
     """Run some rounds; print every step, the slowest first, then the kernels' schedules."""
-    model = compile_model(flags)
-    arrays = random_inputs(model.inputs, flags.seed)
-    compiled = model.variant(tuple(arrays[each.name].shape for each in model.inputs))
-    machine = Machine(model.options.target)
-    profile = Profiler(compiled.executable).profile(arrays, flags.rounds)
-    rows = sorted(rows_of(profile.steps, compiled), key=lambda row: -row.seconds)
-    weights = sum(array.nbytes for array in compiled.executable.program.constants.values())
-    console = Console(markup=False)
-    console.print(_table(rows, profile, machine, weights))
-    console.print(
-        f"one call as a whole takes {profile.whole * 1e3:.3f} ms; the steps account for "
-        f"{100 * profile.share:.1f} % of it",
-        highlight=False,
+    with waiting(flags.color) as line:
+        model = compile_model(flags)
+        line.step("timing every step")
+        report = measure(model, flags.seed, flags.rounds)
+    to = console(flags.color, sys.stdout)
+    to.print(_table(report))
+    to.print(
+        f"one call as a whole takes {report.whole * 1e3:.3f} ms; the steps account for "
+        f"{100 * report.share:.1f} % of it"
     )
-    _print_schedules(console, rows, compiled)
+    if flags.output is not None:
+        write_report(report, flags.output)
+    arrays = random_inputs(model.inputs, flags.seed)
+    _print_schedules(flags, report.rows, _variant(model, arrays))
     print_timing(flags, model.timings)
+
+
+def measure(model: Model, seed: int, rounds: int) -> Report:
+    """Time a model's steps on random inputs, and what this machine can do at most.
+
+    Raises: InputError: an input has open extents.
+    """
+    arrays = random_inputs(model.inputs, seed)
+    compiled = _variant(model, arrays)
+    machine = Machine(model.options.target)
+    profile = Profiler(compiled.executable).profile(arrays, rounds)
+    rows = rows_of(profile.steps, compiled)
+    weights = sum(array.nbytes for array in compiled.executable.program.constants.values())
+    for row in rows:
+        row.limit = machine.limit(row.work, weights) if row.work is not None else None
+    return Report(rows, len(profile.steps), profile.whole, profile.share, machine.gflops)
+
+
+def _variant(model: Model, arrays: Mapping[str, Array]) -> Compiled:
+    return model.variant(tuple(arrays[each.name].shape for each in model.inputs))
+
+
+def write_report(report: Report, path: str) -> None:
+    """Write a profile as JSON.
+
+    Raises: InputError: the file cannot be written.
+    """
+    try:
+        Path(path).write_text(json.dumps(asdict(report), indent=1), "utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write: {error.strerror}", where=path) from None
+
+
+def read_report(path: str) -> Report:
+    """Read what `write_report` wrote.
+
+    Raises: InputError: it cannot be read, or is something else.
+    """
+    try:
+        found = json.loads(Path(path).read_text("utf-8"))
+        return Report(
+            rows=[_row(row) for row in found["rows"]],
+            launches=int(found["launches"]),
+            whole=float(found["whole"]),
+            share=float(found["share"]),
+            gflops=float(found["gflops"]),
+        )
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror}", where=path) from None
+    except (ValueError, TypeError, KeyError):
+        hint = "nnc bench MODEL --profile -o FILE writes one"
+        raise InputError("expected a profile", where=path, hint=hint) from None
+
+
+def _row(found: Mapping[str, Any]) -> Row:
+    work, limit = found["work"], found["limit"]
+    names = ("operations", "weight_bytes", "tensor_bytes")
+    return Row(
+        name=str(found["name"]),
+        symbol=str(found["symbol"]),
+        where=str(found["where"]),
+        seconds=float(found["seconds"]),
+        parallel=[int(extent) for extent in found["parallel"]],
+        work=Work(*(int(work[name]) for name in names)) if work is not None else None,
+        limit=float(limit) if limit is not None else None,
+    )
 
 
 def rows_of(steps: Sequence[tuple[Timed, float]], compiled: Compiled) -> list[Row]:
@@ -84,32 +181,30 @@ def rows_of(steps: Sequence[tuple[Timed, float]], compiled: Compiled) -> list[Ro
     return rows
 
 
-def _table(rows: Sequence[Row], profile: Profile, machine: Machine, weights: int) -> Table:
-    total = sum(row.seconds for row in rows)
-    counts = f"{len(rows)} steps, {len(profile.steps)} launches"
+def _table(report: Report) -> Table:
+    total = report.total
+    counts = f"{len(report.rows)} steps, {report.launches} launches"
     title = f"{counts}, best times on one thread: {total * 1e3:.3f} ms"
-    caption = f"limit: {machine.gflops:.0f} GFLOP/s, or the bytes at their memory's rate"
+    caption = f"limit: {report.gflops:.0f} GFLOP/s, or the bytes at their memory's rate"
     table = Table(title=title, caption=caption)
     for name in ("ms", "%", "GFLOP/s", "GB/s", "% of limit"):
         table.add_column(name, justify="right")
     for name in ("kernel", "parallel", "nodes"):
         table.add_column(name, overflow="fold")
-    for row in rows:
+    for row in sorted(report.rows, key=lambda row: -row.seconds):
         share = 100 * row.seconds / total if total else 0.0
-        rates = _rates(row, machine, weights)
         parallel = " | ".join(map(str, row.parallel))
         time = f"{row.seconds * 1e3:.3f}"
-        table.add_row(time, f"{share:.1f}", *rates, row.name, parallel, _nodes(row.where))
+        table.add_row(time, f"{share:.1f}", *_rates(row), row.name, parallel, _nodes(row.where))
     return table
 
 
-def _rates(row: Row, machine: Machine, weights: int) -> tuple[str, str, str]:
-    if row.work is None or not row.seconds:
+def _rates(row: Row) -> tuple[str, str, str]:
+    if row.work is None or row.limit is None or not row.seconds:
         return "", "", ""
     gflops = row.work.operations / row.seconds / 1e9
     gigabytes = row.work.num_bytes / row.seconds / 1e9
-    limit = machine.limit(row.work, weights) / row.seconds
-    return f"{gflops:.1f}", f"{gigabytes:.1f}", f"{100 * limit:.0f}"
+    return f"{gflops:.1f}", f"{gigabytes:.1f}", f"{100 * row.limit / row.seconds:.0f}"
 
 
 def _nodes(where: str) -> str:
@@ -117,9 +212,9 @@ def _nodes(where: str) -> str:
     return re.sub(r"node '([^']*)'", r"\1", where)
 
 
-def _print_schedules(console: Console, rows: Sequence[Row], compiled: Compiled) -> None:
+def _print_schedules(flags: Flags, rows: Sequence[Row], compiled: Compiled) -> None:
     for symbol in dict.fromkeys(row.symbol for row in rows):
         schedule = compiled.kernels.schedules.get(symbol)
         if schedule is not None:
             text = print_module(ModuleOp([schedule.clone()]))
-            console.print(text, highlight=False, soft_wrap=True)
+            write_ir(f"{text}\n", flags.color, sys.stdout)

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from time import perf_counter
 
-from rich.console import Console
 from rich.table import Table
 
 from ...compiler.model import Model, compile
@@ -14,6 +13,7 @@ from ...compiler.options import Options
 from ...compiler.source import load
 from ...compiler.timing import Timings
 from ...runtime.arrays import Array
+from ..terminal import console, waiting
 from .arrays import random_inputs, read_inputs, write_outputs
 from .flags import Flags
 from .timing import print_timing
@@ -24,7 +24,8 @@ SHOWN = 4
 
 def run(flags: Flags) -> None:
     """Compile, run once, show or write the outputs."""
-    model = compile_model(flags)
+    with waiting(flags.color):
+        model = compile_model(flags)
     given = read_inputs(flags.inputs, model.inputs)
     missing = [each.name for each in model.inputs if each.name not in given]
     if missing:
@@ -36,7 +37,7 @@ def run(flags: Flags) -> None:
     elapsed = perf_counter() - start
     if flags.output is not None:
         write_outputs(flags.output, outputs)
-    Console(markup=False).print(output_table(outputs))
+    console(flags.color, sys.stdout).print(output_table(outputs))
     print_timing(flags, model.timings)
     print(f"{elapsed * 1e3:.3f} ms on {model.options.threads} threads", file=sys.stderr)
 

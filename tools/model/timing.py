@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import sys
+
 from rich.table import Table
 
 from ...compiler.timing import Timings
+from ..terminal import console
 from .flags import Flags
 
 
@@ -22,4 +24,4 @@ def print_timing(flags: Flags, timings: Timings) -> None:
     table.add_row("total", f"{timings.total * 1e3:.1f}", "", style="bold")
     for name, seconds in timings.beside.items():
         table.add_row(f"{name}, meanwhile on a thread of its own", f"{seconds * 1e3:.1f}", "")
-    Console(stderr=True, markup=False).print(table)
+    console(flags.color, sys.stderr).print(table)

@@ -29,6 +29,7 @@ from ...core.errors import NncError, PassError
 from ...core.extensions import culprit, scope
 from ...textir import parse, print_module
 from ...textir.upstream import parse_upstream
+from ..terminal import colored_ir, is_colored
 from . import listing
 from .check import Check
 from .dumps import PrintIR
@@ -412,6 +413,9 @@ class Driver:
     def write(self, made: bytes) -> None:
         """Write to stdout, or to the file of `-o` and the weights beside it."""
         if self.flags.output == "-":
+            is_ir = self.emit_spec(self.job.emit).name in ("nn", "mlir")
+            if is_ir and is_colored(self.flags.color, sys.stdout):
+                made = colored_ir(made.decode()).encode()
             sys.stdout.flush()
             sys.stdout.buffer.write(made)
             sys.stdout.buffer.flush()

@@ -10,6 +10,7 @@ from typing import TextIO
 from xdsl.ir import Operation
 
 from ...core.errors import NncError
+from ..terminal import write_ir
 from .flags import Flags
 from .inside import named
 from .instruments import Instrument
@@ -66,7 +67,7 @@ class PrintIR(Instrument):
             banner += f" ('{kind}' operation{': ' if symbol else ''}{symbol})"
         whole = f"// -----// {banner} //----- //\n{text}\n"
         if self._tree is None:
-            self._stream.write(f"{whole}\n")
+            write_ir(f"{whole}\n", self._flags.color, self._stream)
         else:
             self._tree.write(step, op, whole)
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from typing import NoReturn
 
+from ..terminal import add_color_flag
+
 SPLIT_MARKER = "// -----"
 ELIDE_ELEMENTS = 16
 """What a bare --elide-large-constants leaves."""
@@ -55,6 +57,7 @@ class Flags(argparse.Namespace):
     generic: bool
     locations: bool
     elide: int | None
+    color: str
     timing: bool
     timing_display: str
     statistics: bool
@@ -403,6 +406,7 @@ def _add_printing(group: _Group) -> None:
         dest="locations",
         text="print locations",
     )
+    add_color_flag(group.add_argument)
     group.add_argument(
         "--elide-large-constants",
         "--mlir-elide-elementsattrs-if-larger",

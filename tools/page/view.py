@@ -1,0 +1,122 @@
+"""All that a page shows of a compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...compiler.levels import KernelLevels, trace_kernel
+from ...compiler.model import Model
+from ...compiler.program import Compiled
+from ...compiler.trace import PassStep, trace_passes
+from ...dialects import loop, te
+from ..model import summary
+from ..model.profile import Report, Row
+from ..model.summary import Grid
+from .network import HOST, Network, Node, network_of
+from .svg import Picture, picture
+from .times import CallTime
+
+
+@dataclass
+class View:
+    """A compiled model, ready to be shown.
+
+    Attributes:
+        about: what it was compiled for.
+        grids, remarks: the summary, as `nnc inspect` prints it.
+        times: of calls, by node number.
+        parallel: iterations that threads share, by kernel.
+        levels: of each distinct kernel, by one of its names.
+        same: for every kernel, the name under which `levels` has it.
+    """
+
+    title: str
+    about: str
+    network: Network
+    grids: list[Grid]
+    remarks: list[str]
+    times: dict[int, CallTime] = field(default_factory=dict[int, CallTime])
+    parallel: dict[str, str] = field(default_factory=dict[str, str])
+    levels: dict[str, KernelLevels] = field(default_factory=dict[str, KernelLevels])
+    same: dict[str, str] = field(default_factory=dict[str, str])
+    passes: list[PassStep] = field(default_factory=list[PassStep])
+
+    def picture(self, *, alone: bool) -> Picture:
+        """The network, drawn."""
+        return picture(self.network, self.times, alone=alone)
+
+
+def view(model: Model, compiled: Compiled, title: str, report: Report | None) -> View:
+    """What can be seen without lowering anything again."""
+    network = network_of(compiled, model.module)
+    times = join_times(network, compiled, report) if report is not None else {}
+    threads = compiled.executable.threads
+    about = [model.options.target.name, f"{threads} threads", f"{model.options.numerics} numerics"]
+    remarks = [summary.parameters_text(model.module)]
+    if report is not None:
+        about.append(f"{report.whole * 1e3:.3f} ms on one thread")
+        remarks.append(
+            f"times: best of some rounds, on one thread; the steps account for "
+            f"{100 * report.share:.1f} % of a call. Limit: {report.gflops:.0f} GFLOP/s, or the "
+            f"bytes at their memory's rate"
+        )
+    host = summary.host_grid(compiled)
+    if host is None:
+        remarks.append("nothing runs on the host")
+    grids = [
+        summary.signature_grid("inputs", model.inputs),
+        summary.signature_grid("outputs", model.outputs),
+        summary.memory_grid(compiled.executable, model.options.target.name),
+        *([host] if host is not None else []),
+        summary.operator_grid(model.module),
+    ]
+    return View(title, ", ".join(about), network, grids, remarks, times)
+
+
+def look_inside(
+    seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int, int], None]
+) -> None:
+    """Add passes and kernels' levels; `advance` hears of each, its number, of how many."""
+    kernels = compiled.kernels
+    by_symbol: dict[str, str] = {}
+    ops = [op for op in compiled.module.ops if isinstance(op, te.KernelOp | loop.KernelOp)]
+    seen.passes = trace_passes(model.module, model.options)
+    for number, op in enumerate(ops):
+        name = op.sym_name.data
+        symbol = kernels.symbols[name]
+        advance(name, number, len(ops))
+        code = kernels.code[name]
+        extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
+        seen.parallel[name] = " | ".join(extents)
+        if symbol not in by_symbol:
+            by_symbol[symbol] = name
+            seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
+        seen.same[name] = by_symbol[symbol]
+
+
+def join_times(network: Network, compiled: Compiled, report: Report) -> dict[int, CallTime]:
+    """Times of the network's nodes; a step of a profile that fits none is left out."""
+    waiting: dict[tuple[str, str], list[Row]] = {}
+    for row in report.rows:
+        waiting.setdefault((row.symbol, row.where), []).append(row)
+    times: dict[int, CallTime] = {}
+    for number, node in enumerate(network.nodes):
+        rows = waiting.get((_symbol(node, compiled), node.where))
+        if rows:
+            times[number] = _call_time(rows.pop(0), report.total)
+    return times
+
+
+def _symbol(node: Node, compiled: Compiled) -> str:
+    if node.kind == HOST or not node.kernels:
+        return ""
+    return compiled.kernels.symbols[node.kernels[0]]
+
+
+def _call_time(row: Row, total: float) -> CallTime:
+    share = row.seconds / total if total else 0.0
+    if row.work is None or not row.seconds:
+        return CallTime(row.seconds, share)
+    gflops = row.work.operations / row.seconds / 1e9
+    return CallTime(row.seconds, share, row.limit, gflops, row.work.num_bytes / row.seconds / 1e9)
