@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import traceback
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,7 +20,6 @@ from xdsl.utils.exceptions import (
     UnregisteredConstructException,
 )
 
-from ...core import counters
 from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
 from ...core.errors import NncError, PassError
 from ...core.extensions import culprit, scope
@@ -36,12 +32,12 @@ from .dumps import PrintIR
 from .expectations import compare, expectations
 from .flags import Flags
 from .instruments import Instrument, PassFailure
+from .jobs import Job, Reproducers
 from .manager import PassManager, verify
-from .pipeline import Spec, Step, build, pass_flags, render
+from .pipeline import Spec, Step, pass_flags, render
 from .pipeline import parse as parse_pipeline
 from .registry import Registry, load
-from .reproducer import CrashReproducer, Recipe, counters_text, split_section
-from .reproducer import write as write_reproducer
+from .reproducer import split_section
 from .sources import Part, read_bytes, read_text, shown, split
 from .statistics import Listener
 from .timing import Timing
@@ -126,17 +122,6 @@ def _fail(flags: Flags) -> int:
     return 1
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is to be done with a module: as the flags say, or a reproducer."""
-
-    steps: list[Step]
-    emit: str
-    verify_each: bool
-    check_semantics: bool
-    spans: dict[str, counters.Span]
-
-
 class Driver:
     """One run over one input."""
 
@@ -145,16 +130,10 @@ class Driver:
         self.registry = registry
         self.file = shown(flags.input)
         self.timing = Timing()
-        self.job = Job(
-            steps=build(flags.pipelines, registry),
-            emit=flags.emit,
-            verify_each=flags.verify_each,
-            check_semantics=flags.check_semantics,
-            spans=counters.parse_spans(",".join(flags.debug_counters)),
-        )
+        self.job = Job.of(flags, registry)
         self.listener = Listener(flags.explain, flags.statistics, sys.stderr)
         self.dumps = PrintIR(flags, self.print, sys.stderr)
-        self.reproducer = self.crash_reproducer()
+        self.reproducers = Reproducers(flags)
         self.manager: PassManager | None = None
         """Runs the passes of the module at hand."""
         self.sources: dict[str, str] = {}
@@ -253,7 +232,7 @@ class Driver:
             if self.flags.op_on_diagnostic and diagnostic.op is not None:
                 text = print_module(diagnostic.op, generic=True, elide=self.flags.elide)
                 print(f"note: see current operation:\n{text.rstrip()}", file=sys.stderr)
-        self.settle_reproducer(errors)
+        self.reproducers.settle(errors)
         return made, ok
 
     def show_traceback(self) -> None:
@@ -275,7 +254,7 @@ class Driver:
             module.attributes["nnc.target"] = StringAttr(flags.target)
         if flags.verify_roundtrip:
             check_roundtrip(module, context)
-        with self.counting():
+        with self.job.counting(report=flags.print_debug_counter):
             self.run_steps(module, context)
         with self.timing.stage("Output"):
             return self.emit(module, context)
@@ -287,37 +266,10 @@ class Driver:
         text, recipe = split_section(part.padded, self.file)
         if not self.flags.run_reproducer:
             return part if recipe is None else replace(part, text=text[part.first_line - 1 :])
-        if recipe is None:
-            raise NncError(
-                "this is no reproducer: nothing says which pipeline to run",
-                where=self.file,
-                hint="--generate-reproducer=FILE writes one",
-            )
-        self.job = Job(
-            steps=build([recipe.pipeline], self.registry),
-            emit=recipe.emit if recipe.emit and self.flags.emit == "nn" else self.flags.emit,
-            verify_each=recipe.verify_each and self.flags.verify_each,
-            check_semantics=recipe.check_semantics or self.flags.check_semantics,
-            spans=counters.parse_spans(recipe.debug_counter) | self.job.spans,
-        )
+        self.job = self.job.reproducing(recipe, self.file, self.registry)
         if self.flags.dump_pipeline:
             self.dump_pipeline()
         return replace(part, text=text[part.first_line - 1 :])
-
-    @contextmanager
-    def counting(self) -> Generator[None]:
-        """Debug counters, where a flag asks for them; those that did nothing are named."""
-        if not self.job.spans and not self.flags.print_debug_counter:
-            yield
-            return
-        with counters.counting(self.job.spans) as counted:
-            yield
-        for name in counted.unasked:
-            near = get_close_matches(name, counted.seen, 1)
-            guess = f", did you mean '{near[0]}'?" if near else ""
-            print(f"warning: debug counter '{name}' was never asked{guess}", file=sys.stderr)
-        if self.flags.print_debug_counter:
-            sys.stderr.write(counted.report())
 
     def run_steps(self, module: ModuleOp, context: Context) -> None:
         """The pipeline, with all that the flags ask for around each pass."""
@@ -326,13 +278,7 @@ class Driver:
             around.append(self.dumps)
         if self.job.check_semantics:
             around.append(Check(sys.stderr))
-        if self.reproducer is not None:
-            around.append(self.reproducer)
-            self.reproducer.start(self.job.steps, module)
-        if self.flags.generate_reproducer is not None:
-            recipe = self.recipe(render(self.job.steps))
-            path, self.flags.generate_reproducer = self.flags.generate_reproducer, None
-            write_reproducer(path, module, recipe, [self.command(path)])
+        around += self.reproducers.start(self.job, module)
         self.manager = PassManager(
             self.job.steps,
             context,
@@ -341,39 +287,6 @@ class Driver:
             timing=self.timing,
         )
         self.manager.run(module)
-
-    def recipe(self, pipeline: str) -> Recipe:
-        """What a reproducer of this pipeline says, at this point of the run."""
-        job = self.job
-        return Recipe(pipeline, job.verify_each, job.check_semantics, counters_text())
-
-    def command(self, path: str) -> str:
-        """The command that runs a reproducer."""
-        flags = self.flags
-        words = ["nn-opt", "--run-reproducer", *(f"--load-plugin={name}" for name in flags.plugins)]
-        if flags.allow_unregistered:
-            words.append("--allow-unregistered-dialect")
-        return shlex.join([*words, path])
-
-    def crash_reproducer(self) -> CrashReproducer | None:
-        """The one that the flags ask for."""
-        path, local = self.flags.crash_reproducer, self.flags.local_reproducer
-        if path is None and local:
-            raise NncError(
-                "--pass-pipeline-local-reproducer needs a file",
-                hint="add --pass-pipeline-crash-reproducer=FILE",
-            )
-        return None if path is None else CrashReproducer(path, local, self.recipe, self.command)
-
-    def settle_reproducer(self, errors: list[str]) -> None:
-        """Keep the reproducer of a module that failed, the first one; remove that of another."""
-        if self.reproducer is None or not self.reproducer.has_started:
-            return
-        if not errors:
-            self.reproducer.remove()
-            return
-        print(self.reproducer.keep(errors[0]), file=sys.stderr)
-        self.reproducer = None
 
     def parse(self, part: Part, context: Context) -> ModuleOp:
         """The module of a text, or of a model that a front end reads."""
@@ -406,8 +319,7 @@ class Driver:
 
                 self.weights |= weights.collect(module)
             return text.rstrip("\n").encode() + b"\n"
-        if self.reproducer is not None:
-            self.reproducer.emitting(module, self.job.emit)
+        self.reproducers.emitting(module, self.job)
         return emit_target(self.registry, spec, module, context)
 
     def write(self, made: bytes) -> None:

@@ -208,7 +208,7 @@ class CrashReproducer(Instrument):
         local: the pass at work and the IR right before it, instead of the whole pipeline and the
             IR before it.
         recipe: makes the section for a pipeline, at this point of the run.
-        command: gives the command that runs a file.
+        command: how to run it.
     """
 
     def __init__(
@@ -216,20 +216,15 @@ class CrashReproducer(Instrument):
         path: str,
         local: bool,
         recipe: Callable[[str], Recipe],
-        command: Callable[[str], str],
+        command: str,
     ):
         self._path = path
         self._local = local
         self._make_recipe = recipe
-        self._command = command(path)
+        self._command = command
         self._text = ""
         self._recipe: Recipe | None = None
         self._digests: frozenset[str] | None = None
-
-    @property
-    def has_started(self) -> bool:
-        """Whether there is a file that is to be kept or removed."""
-        return self._recipe is not None
 
     def start(self, steps: Sequence[Step], module: ModuleOp) -> None:
         """The pipeline is about to run."""
@@ -257,11 +252,9 @@ class CrashReproducer(Instrument):
         """All went well."""
         from ...textir import weights
 
-        self._recipe = None
         Path(self._path).unlink(missing_ok=True)
         if self._digests:
             weights.side_file(self._path).unlink(missing_ok=True)
-        self._digests = None
 
     def _remember(self, module: ModuleOp, recipe: Recipe) -> None:
         self._text = print_module(module, locations=_has_nodes(module))
