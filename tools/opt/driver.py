@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import fields
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -32,7 +33,7 @@ from .check import Check
 from .expectations import compare, expectations
 from .flags import Flags
 from .instruments import Instrument, PassFailure, PrintIR, Timing
-from .pipeline import Spec, Step, build, render
+from .pipeline import Spec, Step, build, checked_options, render
 from .pipeline import parse as parse_pipeline
 from .registry import Registry, load
 from .sources import Part, read_bytes, read_text, shown, split
@@ -338,8 +339,10 @@ def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Conte
     """What a target makes of a module. One with `emit_bytes` writes bytes, the others text."""
     from xdsl.utils.arg_spec import ArgSpec
 
+    class_ = registry.find_target(spec.name)
+    options = checked_options("target", spec, {f.name: f.type for f in fields(class_)})
     try:
-        target = registry.find_target(spec.name).from_spec(ArgSpec(spec.name, spec.options))
+        target = class_.from_spec(ArgSpec(spec.name, options))
     except ValueError as error:
         raise PassError(f"options of target '{spec.name}': {error}") from None
     emit_bytes = getattr(target, "emit_bytes", None)
