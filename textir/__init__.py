@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from xdsl.ir import Operation
 
     from .builder import Build
+    from .parser import Reading
     from .printer import Form
 
 
@@ -31,6 +32,19 @@ def parse(text: str, filename: str = "<text>", ctx: Context | None = None) -> Mo
     from .parser import parse as parse_text
 
     return parse_text(text, filename, ctx)
+
+
+def read(
+    text: str,
+    filename: str = "<text>",
+    ctx: Context | None = None,
+    *,
+    max_errors: int | None = None,
+) -> Reading:
+    """As `parse`, but on past errors: the module so far, and all errors, up to a number."""
+    from .parser import read as read_text
+
+    return read_text(text, filename, ctx, max_errors=max_errors)
 
 
 def parse_bytes(data: bytes, filename: str = "<text>", ctx: Context | None = None) -> ModuleOp:

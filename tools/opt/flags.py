@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 SPLIT_MARKER = "// -----"
+MAX_ERRORS = 20
 ELIDE_ELEMENTS = 16
 """What a bare --elide-large-constants leaves."""
 
@@ -36,6 +37,7 @@ class Flags(argparse.Namespace):
     split_marker: str | None
     output_split_marker: str
     verify_each: bool
+    max_errors: int
     verify_diagnostics: bool
     verify_roundtrip: bool
     check_semantics: bool
@@ -228,7 +230,20 @@ def _add_passes(group: _Group) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number, got '{text}'")
+    return int(text)
+
+
 def _add_checks(group: _Group) -> None:
+    group.add_argument(
+        "--max-errors",
+        type=_count,
+        default=MAX_ERRORS,
+        metavar="N",
+        help=f"errors of a module to report, 0 for all (default {MAX_ERRORS})",
+    )
     group.add_argument(
         "--verify-each",
         type=_switch,
