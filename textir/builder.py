@@ -193,7 +193,9 @@ class Builder:
         for node in nodes:
             (position, name), type_, location = node[1], node[-3], node[-1]
             argument = block.insert_arg(
-                self.reader.type(type_[1], type_[0]), len(block.args), self.explicit(location)
+                self.reader.type(type_[1], type_[0]),
+                len(block.args),
+                self.explicit(location) or self.locations.at(position),
             )
             self.scopes.define(name, argument, position)
 

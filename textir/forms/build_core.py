@@ -40,7 +40,8 @@ def bind_arguments(
 ) -> None:
     """Add an argument for each `%a = %x`, of the type of what it is bound to."""
     for (_, (position, name), _, location), value in zip(binds, values, strict=True):
-        argument = block.insert_arg(value.type, len(block.args), builder.explicit(location))
+        where = builder.explicit(location) or builder.locations.at(position)
+        argument = block.insert_arg(value.type, len(block.args), where)
         builder.scopes.define(name, argument, position)
 
 

@@ -29,6 +29,7 @@ from ...core.explain import Log, explaining
 from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module, read
+from ...textir.look import Look
 from ...textir.upstream import parse_upstream
 from . import listing
 from .check import Check
@@ -331,7 +332,19 @@ class Driver:
         """A module in the form that the flags ask for."""
         flags = self.flags
         generic = flags.generic or flags.emit == "mlir"
-        return print_module(module, generic=generic, locations=flags.locations, elide=flags.elide)
+        look = Look(
+            generic=generic,
+            locations=flags.locations,
+            pretty_locations=flags.pretty_locations,
+            elide=flags.elide,
+            elide_strings=flags.elide_strings,
+            hex_from=flags.hex_from,
+            node_names=flags.node_names,
+            unique_names=flags.unique_names,
+            users=flags.users,
+            skip_regions=flags.skip_regions,
+        )
+        return print_module(module, look=look)
 
     def emit(self, module: ModuleOp, context: Context) -> bytes:
         """What goes to stdout."""
