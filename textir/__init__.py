@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from xdsl.ir import Operation
 
     from .builder import Build
-    from .look import Look
+    from .looks import Look
     from .parser import Reading
     from .printer import Form
 
@@ -80,7 +80,7 @@ def print_module(
         look: everything that can be asked for; instead of the others.
     """
     from .forms import print_core, print_loop, print_sched, print_te
-    from .look import Look
+    from .looks import Look
     from .printer import TextPrinter
     from .users import Users
 

@@ -23,7 +23,7 @@ from . import declared as decl
 from . import fastir
 from .attributes import AttributeReader, unescape
 from .errors import Malformed, Poisoned, did_you_mean
-from .failures import Failures, start_of
+from .failures import Failures, placed, start_of
 from .literals import bare_list, bare_number
 from .recovery import FAILED, Problems
 from .scopes import Blocks, Locations, Scopes
@@ -115,9 +115,10 @@ class Builder:
                 if task is not None:
                     yield task
                 continue
-            except Exception as error:
+            except Exception as raised:
+                error = placed(raised, node)
                 if not failures.take(error, before):
-                    raise
+                    raise error from raised.__cause__
             del self.spaces[outside[0] :]
             self.scopes.unwind(outside[1])
             self._blocks = outside[2]
@@ -137,8 +138,8 @@ class Builder:
             self.scopes.lenient += 1
             try:
                 yield self.region(inner, Region(), is_isolated=True)
-            except Exception as error:
-                if not self.failures.take(error, before):
+            except Exception as raised:
+                if not self.failures.take(placed(raised, inner), before):
                     raise
                 self.scopes.unwind(depth)
                 self._blocks = blocks
@@ -268,9 +269,13 @@ class Builder:
         if known is None:
             found = self.context.get_optional_op(name)
             if found is None:
-                raise self.failures.first_of(name, self._unknown_op(name, position))
+                raise self.unknown_op(name, position)
             known = self._classes[name] = found
         return known
+
+    def unknown_op(self, name: str, position: int) -> Malformed:
+        """The error for an op that there is not, told of once for each name."""
+        return self.failures.first_of(name, self._unknown_op(name, position))
 
     def _unknown_op(self, name: str, position: int) -> Malformed:
         dialect, _, _ = name.partition(".")

@@ -52,6 +52,10 @@ def _excerpt(source: str, col: int) -> list[str]:
     return [shown, f"{pad}^"]
 
 
+NOWHERE = -1
+"""The offset of an error that is somewhere in its op."""
+
+
 class Malformed(Exception):
     """Raised inside textir where only an offset is known; `at` makes it a ParseTextError.
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 from xdsl.ir import Operation
+from xdsl.utils.exceptions import VerifyException
 
-from .errors import Malformed, Poisoned
+from .errors import NOWHERE, Malformed, Poisoned
 from .recovery import FAILED, FailedOp, Problems, is_token
 from .tables import Node
 
@@ -108,9 +109,18 @@ def _parts(node: Any) -> list[Node]:
     ]
 
 
+def placed(error: Exception, node: Node) -> Exception:
+    """An error of an op with a place: what a constructor refuses is wrong with the whole op."""
+    if isinstance(error, VerifyException):
+        return Malformed(start_of(node), str(error))
+    if isinstance(error, Malformed) and error.position == NOWHERE:
+        error.position = start_of(node)
+    return error
+
+
 def start_of(node: Node) -> int:
-    """Where a node begins in the text: the offset of its first token."""
-    stack: list[Any] = [node]
+    """Where an op's name stands in the text; of any other node, its first token."""
+    stack: list[Any] = [node[2] if node[0] == "op" else node]
     while stack:
         item = stack.pop()
         if isinstance(item, int):

@@ -23,7 +23,7 @@ from xdsl.traits import IsolatedFromAbove, IsTerminator
 from . import declared as decl
 from .attribute_text import IDENTIFIER, AttributeText, key_text, quoted, symbol_text
 from .literals import dense_array, list_text, number_text, type_of
-from .look import Look
+from .looks import Look
 from .names import Names, block_names
 from .syntax import forms
 from .users import Users

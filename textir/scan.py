@@ -66,8 +66,9 @@ def balanced(text: str, start: int) -> int:
 
     Raises: Malformed: it is not closed, or closed by another kind.
     """
-    open_brackets: list[tuple[str, int]] = []
-    for found in _BRACKET.finditer(text, start):
+    # What stands behind the first bracket does not make another mark of it: `tensor<=`.
+    open_brackets = [(text[start], start)]
+    for found in _BRACKET.finditer(text, start + 1):
         mark = found.group()
         if mark in "<({[":
             open_brackets.append((mark, found.start()))

@@ -187,3 +187,19 @@ def test_the_tool_says_how_many_were_left_out(
     assert sum(": error: " in line for line in lines) == 3
     left = len(KINDS) - 3
     assert lines[-1] == f"note: {left} more errors were left out; --max-errors={left + 3} shows all"
+
+
+@pytest.mark.parametrize(
+    ("line", "col", "message"),
+    [
+        ('  %0 = "arith\\in"(%a) : (f32) -> f32', 8, "'\\i' in a string stands for nothing"),
+        ('  %0 = arith.negf(%a) {"\\FF" = 1} : f32', 8, "no UTF-8"),
+        ("  %0 = te.compute @y [i: 99999999999999999999] { 1.0 } : tensor<4xf32>", 8, "range"),
+        ("  %0 = arith.negf(%a) : tensor<=4xf32>", 32, "Expected shape"),
+    ],
+)
+def test_what_constructors_refuse_has_a_place(line: str, col: int, message: str) -> None:
+    reading = read(f"func.func @f(%a: f32) {{\n{line}\n  func.return\n}}\n", "t.nn")
+    (error,) = reading.errors
+    assert (error.line, error.col) == (2, col), str(error)
+    assert message in error.message

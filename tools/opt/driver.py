@@ -29,7 +29,7 @@ from ...core.explain import Log, explaining
 from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module, read
-from ...textir.look import Look
+from ...textir.looks import Look
 from ...textir.upstream import parse_upstream
 from . import listing
 from .check import Check
