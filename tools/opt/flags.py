@@ -11,6 +11,7 @@ from typing import NoReturn
 from ..terminal import add_color_flag
 
 SPLIT_MARKER = "// -----"
+MAX_ERRORS = 20
 ELIDE_ELEMENTS = 16
 """What a bare --elide-large-constants leaves."""
 
@@ -38,6 +39,7 @@ class Flags(argparse.Namespace):
     split_marker: str | None
     output_split_marker: str
     verify_each: bool
+    max_errors: int
     verify_diagnostics: bool
     verify_roundtrip: bool
     check_semantics: bool
@@ -49,8 +51,15 @@ class Flags(argparse.Namespace):
     print_after_failure: bool
     generic: bool
     locations: bool
+    pretty_locations: bool
     elide: int | None
     color: str
+    elide_strings: int | None
+    hex_from: int | None
+    node_names: bool
+    unique_names: bool
+    users: bool
+    skip_regions: bool
     timing: bool
     statistics: bool
     explain: list[str]
@@ -231,7 +240,20 @@ def _add_passes(group: _Group) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number, got '{text}'")
+    return int(text)
+
+
 def _add_checks(group: _Group) -> None:
+    group.add_argument(
+        "--max-errors",
+        type=_count,
+        default=MAX_ERRORS,
+        metavar="N",
+        help=f"errors of a module to report, 0 for all (default {MAX_ERRORS})",
+    )
     group.add_argument(
         "--verify-each",
         type=_switch,
@@ -300,13 +322,46 @@ def _add_printing(group: _Group) -> None:
         text="print locations",
     )
     add_color_flag(group.add_argument)
+    _add_look(group)
+
+
+_LOOKS = (
+    ("pretty-debuginfo", "pretty_locations", "print locations for people"),
+    ("print-local-scope", "local_scope", "nothing stands for an attribute; so it is always"),
+    ("use-nameloc-as-prefix", "node_names", "values are called as the model's nodes: %%Conv_4"),
+    ("print-unique-ssa-ids", "unique_names", "no name stands for two values"),
+    ("print-value-users", "users", "comments say where values are used"),
+    ("print-skip-regions", "skip_regions", "{...} for regions"),
+)
+
+
+def _add_look(group: _Group) -> None:
+    for name, dest, text in _LOOKS:
+        _on(group, f"--{name}", f"--mlir-{name}", dest=dest, text=text)
     group.add_argument(
         "--elide-large-constants",
+        "--elide-elementsattrs-if-larger",
         "--mlir-elide-elementsattrs-if-larger",
         dest="elide",
-        type=int,
+        type=_count,
         metavar="N",
         help=f"shorten constants of more than N elements (bare: {ELIDE_ELEMENTS})",
+    )
+    group.add_argument(
+        "--elide-resource-strings-if-larger",
+        "--mlir-elide-resource-strings-if-larger",
+        dest="elide_strings",
+        type=_count,
+        metavar="N",
+        help="shorten constants of more than N hexadecimal digits",
+    )
+    group.add_argument(
+        "--print-elementsattrs-with-hex-if-larger",
+        "--mlir-print-elementsattrs-with-hex-if-larger",
+        dest="hex_from",
+        type=int,
+        metavar="N",
+        help="write constants of more than N elements (default 100) in hexadecimal, -1: none",
     )
 
 
