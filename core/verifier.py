@@ -7,6 +7,7 @@ verifier may rely on what is inside.
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from xdsl.ir import Block, ErasedSSAValue, Operation
@@ -29,11 +30,19 @@ class Problem:
         return at(Severity.ERROR, f"'{self.op.name}': {self.message}", self.op.location, op=self.op)
 
 
-def problems(root: Operation) -> list[Problem]:
-    """Every op inside `root` (itself included) that does not verify, in program order."""
+def problems(root: Operation, incomplete: AbstractSet[Operation] = frozenset()) -> list[Problem]:
+    """Every op inside `root` (itself included) that does not verify, in program order.
+
+    Args:
+        root: a module, or any op.
+        incomplete: ops that stand for what could not be read. They and the ops around them are not
+            checked; what a verifier that meets one raises is no error of the text.
+    """
     found: list[Problem] = []
-    broken: set[Operation] = set()
+    broken = set(incomplete)
     for op in reversed(list(walk(root))):
+        if op in broken:
+            continue
         if op.regions and any(inner in broken for inner in children(op)):
             broken.add(op)
             continue
@@ -42,6 +51,10 @@ def problems(root: Operation) -> list[Problem]:
         except (VerifyException, ValueError) as error:
             broken.add(op)
             found.append(Problem(op, str(error)))
+        except Exception:
+            if not incomplete:
+                raise
+            broken.add(op)
     return found[::-1]
 
 

@@ -18,6 +18,9 @@ TARGETS = lazy(
     {
         # what `nn-opt -t NAME` can write, as xDSL `Target` classes
         "asm": "emit_targets:AssemblyTarget",
+        "dot": "dump_targets:DotTarget",
+        "json": "dump_targets:JsonTarget",
         "llvm": "emit_targets:LlvmTarget",
+        "obj": "emit_targets:ObjectTarget",
     },
 )

@@ -1,6 +1,6 @@
-"""What `nn-opt -t NAME` writes of kernels in tile form: LLVM IR or assembly.
+"""What `nn-opt -t NAME` writes of kernels in tile form: LLVM IR, assembly, an object.
 
-The machine is the module's `nnc.target`; kernels are written one after the other.
+The machine is the module's `nnc.target`; all kernels stand in one module, one after the other.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ def kernel_texts(module: ModuleOp) -> Iterator[str]:
         yield emit_kernel(kernel, machine_of(module)).llvm_text
 
 
+def module_text(module: ModuleOp) -> str:
+    """LLVM IR of all kernels of a module, as one LLVM module."""
+    from .llvm_to_object import merge_modules
+
+    return merge_modules(kernel_texts(module))
+
+
 @dataclass(frozen=True)
 class LlvmTarget(OutputTarget):
     """LLVM IR text of every kernel."""
@@ -51,8 +58,7 @@ class LlvmTarget(OutputTarget):
     name: ClassVar[str] = "llvm"
 
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
-        for text in kernel_texts(module):
-            output.write(text)
+        output.write(module_text(module))
 
 
 @dataclass(frozen=True)
@@ -64,5 +70,20 @@ class AssemblyTarget(OutputTarget):
     def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
         from .llvm_to_object import assembly
 
-        for text in kernel_texts(module):
-            output.write(assembly(text, machine_of(module)))
+        output.write(assembly(module_text(module), machine_of(module)))
+
+
+@dataclass(frozen=True)
+class ObjectTarget(OutputTarget):
+    """A relocatable object with every kernel, for the module's machine."""
+
+    name: ClassVar[str] = "obj"
+
+    def emit_bytes(self, ctx: Context, module: ModuleOp, output: IO[bytes]) -> None:
+        """Write the object's bytes: ELF on Linux."""
+        from .llvm_to_object import compile
+
+        output.write(compile(module_text(module), machine_of(module)))
+
+    def emit(self, ctx: Context, module: ModuleOp, output: IO[str]) -> None:
+        raise PassError("an object is bytes, not text", hint="nn-opt -t obj -o FILE writes it")

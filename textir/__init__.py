@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from xdsl.ir import Operation
 
     from .builder import Build
+    from .looks import Look
+    from .parser import Reading
     from .printer import Form
 
 
@@ -33,6 +35,19 @@ def parse(text: str, filename: str = "<text>", ctx: Context | None = None) -> Mo
     return parse_text(text, filename, ctx)
 
 
+def read(
+    text: str,
+    filename: str = "<text>",
+    ctx: Context | None = None,
+    *,
+    max_errors: int | None = None,
+) -> Reading:
+    """As `parse`, but on past errors: the module so far, and all errors, up to a number."""
+    from .parser import read as read_text
+
+    return read_text(text, filename, ctx, max_errors=max_errors)
+
+
 def parse_bytes(data: bytes, filename: str = "<text>", ctx: Context | None = None) -> ModuleOp:
     """As `parse`; bytes that are not UTF-8 are an error with their place."""
     from .parser import parse_bytes as parse_text_bytes
@@ -48,7 +63,12 @@ def parse_file(path: str | Path, ctx: Context | None = None) -> ModuleOp:
 
 
 def print_module(
-    op: Operation, *, generic: bool = False, locations: bool = False, elide: int | None = None
+    op: Operation,
+    *,
+    generic: bool = False,
+    locations: bool = False,
+    elide: int | None = None,
+    look: Look | None = None,
 ) -> str:
     """The text of a module or of any op; `parse` makes the same again.
 
@@ -57,12 +77,21 @@ def print_module(
         generic: MLIR's generic form, which `mlir-opt` reads.
         locations: a `loc(...)` behind every op and argument.
         elide: dense literals of more elements are left out; the text no longer parses.
+        look: everything that can be asked for; instead of the others.
     """
     from .forms import print_core, print_loop, print_sched, print_te
+    from .looks import Look
     from .printer import TextPrinter
+    from .users import Users
 
     del print_core, print_loop, print_sched, print_te
-    return TextPrinter(generic=generic, locations=locations, elide=elide).module(op)
+    look = look or Look(generic=generic, locations=locations, elide=elide)
+    printer = TextPrinter(look)
+    text = printer.module(op)
+    if look.users:
+        # The users of a value come after it: their names are known when all has been written once.
+        text = TextPrinter(look, Users(op, printer.names)).module(op)
+    return text
 
 
 def register_syntax(op_name: str, rule: str, build: Build, show: Form) -> None:

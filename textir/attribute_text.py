@@ -50,6 +50,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][\w$]*(?:\.[\w$]+)*", re.ASCII)
 _KEY = re.compile(r"[A-Za-z_][\w$.]*", re.ASCII)
 _PLAIN = re.compile(r"[^\x00-\x1f\x7f\"\\]*")
 _DIM = re.compile(r"[^\[\]<>\"{}\n]+")
+ELIDED = "dense_resource<__elided__>"
 HEX_FROM = 100
 """Dense literals with more elements are written in hexadecimal."""
 
@@ -80,11 +81,25 @@ class AttributeText:
     Args:
         pretty: with our forms of types; otherwise as MLIR writes them.
         elide: dense literals with more elements are left out.
+        elide_strings: dense literals with more characters in hexadecimal are left out.
+        hex_from: dense literals with more elements are written in hexadecimal, none for -1.
+        pretty_locations: locations for people, which cannot be read again.
     """
 
-    def __init__(self, *, pretty: bool, elide: int | None = None):
+    def __init__(
+        self,
+        *,
+        pretty: bool,
+        elide: int | None = None,
+        elide_strings: int | None = None,
+        hex_from: int | None = None,
+        pretty_locations: bool = False,
+    ):
         self._pretty = pretty
         self._elide = elide
+        self._elide_strings = elide_strings
+        self._hex_from = HEX_FROM if hex_from is None else hex_from
+        self._pretty_locations = pretty_locations
         self._memo: dict[int, str] = {}
         self._kept: list[Attribute] = []
 
@@ -150,6 +165,8 @@ class AttributeText:
             case AffineMapAttr() if self._pretty:
                 return f"affine_map<{map_text(attribute.data)}>"
             case FileLineColLoc() | NameLoc() | CallSiteLoc() | FusedLoc() | UnknownLoc():
+                if self._pretty_locations:
+                    return pretty_location(attribute)
                 return f"loc({self._location(attribute)})"
             case TypeAttribute():
                 return self._type(attribute)
@@ -198,7 +215,7 @@ class AttributeText:
         element: Attribute = value.get_element_type()
         count = prod(value.get_shape())
         if self._elide is not None and count > self._elide:
-            return "dense_resource<__elided__>"
+            return ELIDED
         raw: bytes = value.data.data
         if not raw:
             return "dense<>"
@@ -208,7 +225,10 @@ class AttributeText:
         plain = is_number and all(isinstance(v, int) or isfinite(v) for v in values)
         if element == i1 and any(byte not in (0x00, 0xFF) for byte in raw):
             plain = False
-        if not plain or (count > HEX_FROM and not is_splat and element != i1):
+        is_long = 0 <= self._hex_from < count and not is_splat and element != i1
+        if not plain or is_long:
+            if self._elide_strings is not None and 2 * len(raw) > self._elide_strings:
+                return ELIDED
             return f'dense<"0x{raw.hex().upper()}">'
         shape = value.get_shape()
         if is_splat or not shape:
@@ -298,6 +318,24 @@ class AttributeText:
         stream = StringIO()
         Printer(stream).print_attribute(attribute)
         return stream.getvalue()
+
+
+def pretty_location(location: Attribute) -> str:
+    """A location for people, in MLIR's manner: `net.nn:3:5`, `"Conv_4"`, `[a, b]`."""
+    match location:
+        case FileLineColLoc():
+            return f"{location.filename.data}:{location.line.data}:{location.column.data}"
+        case NameLoc():
+            inner = location.location
+            behind = "" if isinstance(inner, NoneAttr) else f"({pretty_location(inner)})"
+            return f"{quoted(location.desc.data)}{behind}"
+        case CallSiteLoc():
+            return f"{pretty_location(location.callee)} at {pretty_location(location.caller)}"
+        case FusedLoc():
+            parts = cast("ArrayAttr[Attribute]", location.locations).data
+            return f"[{', '.join(map(pretty_location, parts))}]"
+        case _:
+            return "[unknown]"
 
 
 def _is_number(element: Attribute) -> bool:

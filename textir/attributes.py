@@ -27,7 +27,7 @@ from xdsl.utils.exceptions import (
 )
 
 from . import scan
-from .errors import Malformed, did_you_mean
+from .errors import NOWHERE, Malformed, did_you_mean
 from .fastir import integer
 from .type_syntax import TypeParser
 
@@ -40,6 +40,7 @@ _STRING = re.compile(r'"([^"\\]*)"')
 _KEY = re.compile(r'\s*(?:([A-Za-z_][\w$.]*)|"((?:[^"\\\n]|\\.)*)")\s*(=)?\s*')
 _STOP = re.compile(r'->|>=|<=|==|//[^\n]*|"(?:[^"\\\n]|\\.)*"|[<({\[,]|\}')
 _PLAIN_STOP = re.compile(r'[^<({\["/,}]*([,}])')
+_BYTE = re.compile(r"[0-9A-Fa-f]{2}")
 _INDEX = IndexType()
 
 
@@ -154,7 +155,7 @@ class AttributeReader:
         try:
             return TypeParser(self.context, text)
         except ParseError as error:
-            raise Malformed(0, error.msg) from None
+            raise Malformed(NOWHERE, error.msg) from None
 
 
 @cache
@@ -196,7 +197,10 @@ def _end_of_value(text: str, position: int) -> int:
 
 
 def unescape(text: str) -> str:
-    """The content of a string literal without its quotes."""
+    """The content of a string literal without its quotes.
+
+    Raises: Malformed: an escape that stands for nothing.
+    """
     if "\\" not in text:
         return text
     plain = {"n": "\n", "t": "\t", "\\": "\\", '"': '"'}
@@ -209,9 +213,15 @@ def unescape(text: str) -> str:
             out += plain[code].encode()
             at = slash + 2
         else:
-            out.append(int(text[slash + 1 : slash + 3], 16))
+            digits = _BYTE.match(text, slash + 1)
+            if digits is None:
+                raise Malformed(NOWHERE, f"'\\{code}' in a string stands for nothing")
+            out.append(int(digits.group(), 16))
             at = slash + 3
-    return (out + text[at:].encode()).decode()
+    try:
+        return (out + text[at:].encode()).decode()
+    except UnicodeDecodeError:
+        raise Malformed(NOWHERE, "the bytes of a string are no UTF-8") from None
 
 
 class _Border:

@@ -16,19 +16,16 @@ from xdsl.dialects.builtin import (
     FloatAttr,
     IntegerAttr,
     LocationAttr,
-    StringAttr,
-    SymbolRefAttr,
-    i32,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.irdl import IRDLOperation
-from xdsl.traits import IsolatedFromAbove
 
 from . import declared as decl
 from . import fastir
 from .attributes import AttributeReader, unescape
-from .errors import Malformed, did_you_mean
+from .errors import Malformed, Poisoned, did_you_mean
+from .failures import Failures, placed, start_of
 from .literals import bare_list, bare_number
+from .recovery import FAILED, Problems
 from .scopes import Blocks, Locations, Scopes
 from .syntax import builders
 from .tables import Node
@@ -50,15 +47,25 @@ class Place:
 
 
 Build = Callable[["Builder", Node, Place], Task | None]
+_NAMING = frozenset({"op", "assign", FAILED})
+"""Nodes whose first part is the token with the names of results."""
 BUILDERS: dict[str, Build] = {}
 """The builder of each kind of node; plug-ins add theirs through `textir.register_syntax`."""
 
 
 class Builder:
-    """Builds the ops of one text."""
+    """Builds the ops of one text.
 
-    def __init__(self, text: str, file: str, context: Context):
+    Args:
+        text: all of it.
+        file: its name, for locations.
+        context: what ops there are.
+        problems: where errors go, so that the other ops are read too; None: the first is raised.
+    """
+
+    def __init__(self, text: str, file: str, context: Context, problems: Problems | None = None):
         self.context = context
+        self.failures = Failures(problems)
         self.reader = AttributeReader(context)
         self.scopes = Scopes(text)
         self.locations = Locations(text, file)
@@ -69,10 +76,21 @@ class Builder:
         self._classes: dict[str, type[Operation]] = {}
 
     def run(self, task: Task) -> None:
-        """Build to the end, without recursion."""
+        """Build to the end, without recursion; an error goes to the task that waits for it."""
         stack = [task]
+        error: Exception | None = None
         while stack:
-            inner = next(stack[-1], None)
+            try:
+                inner = next(stack[-1], None) if error is None else stack[-1].throw(error)
+                error = None
+            except StopIteration:
+                inner = error = None
+            except Exception as raised:
+                stack.pop()
+                if not stack:
+                    raise
+                error = raised
+                continue
             if inner is None:
                 stack.pop()
             else:
@@ -81,17 +99,51 @@ class Builder:
     # --- ops and regions
 
     def ops(self, nodes: Iterable[Node], block: Block) -> Task:
-        """Append ops to a block."""
+        """Append ops to a block; of one that fails, what is inside of it is still read."""
         builders = self.builders
+        failures = self.failures
+        outside = (len(self.spaces), self.scopes.depth, self._blocks)
         for node in nodes:
-            if node[0] == "op":
-                _, results, statement, location = node
-                place = Place(block, results, location, statement[1][0])
-                task = builders[statement[0]](self, statement, place)
-            else:
-                task = builders[node[0]](self, node, Place(block, None, None, 0))
-            if task is not None:
-                yield task
+            before = failures.count
+            try:
+                if node[0] == "op":
+                    _, results, statement, location = node
+                    place = Place(block, results, location, statement[1][0])
+                    task = builders[statement[0]](self, statement, place)
+                else:
+                    task = builders[node[0]](self, node, Place(block, None, None, 0))
+                if task is not None:
+                    yield task
+                continue
+            except Exception as raised:
+                error = placed(raised, node)
+                if not failures.take(error, before):
+                    raise error from raised.__cause__
+            del self.spaces[outside[0] :]
+            self.scopes.unwind(outside[1])
+            self._blocks = outside[2]
+            yield self.failed(node, block)
+
+    def failed(self, node: Node, block: Block) -> Task:
+        """Put something in the place of an op that failed, and look for errors inside of it."""
+        self.scopes.has_hints = not self.failures.is_full
+        op = self.failures.replace(node)
+        op.location = self.locations.at(start_of(node))
+        block.add_op(op)
+        if node[1] is not None and isinstance(node[1][0], int) and node[0] in _NAMING:
+            self.scopes.poison(node[1])
+        for inner in self.failures.unread_regions(node):
+            before = self.failures.count
+            depth, blocks = self.scopes.depth, self._blocks
+            self.scopes.lenient += 1
+            try:
+                yield self.region(inner, Region(), is_isolated=True)
+            except Exception as raised:
+                if not self.failures.take(placed(raised, inner), before):
+                    raise
+                self.scopes.unwind(depth)
+                self._blocks = blocks
+            self.scopes.lenient -= 1
 
     def region(
         self,
@@ -112,7 +164,8 @@ class Builder:
             entry: called with the entry block when its arguments are there, before its ops.
         """
         _, nodes, labelled = node
-        mark = self.scopes.enter(is_isolated)
+        self.failures.enter(node)
+        self.scopes.enter(is_isolated)
         outer, self._blocks = self._blocks, Blocks()
         if nodes or arguments is not None or entry is not None:
             block = Block()
@@ -128,16 +181,22 @@ class Builder:
             region.add_block(block)
             yield self.ops(ops, block)
         for name, position in self._blocks.awaited.items():
-            raise Malformed(position, f"block {name} is not defined in this region")
+            error = Malformed(position, f"block {name} is not defined in this region")
+            if not self.failures.take(error, self.failures.count_for(name)):
+                raise error
+            self._blocks.known[name].add_op(self.failures.replace())
+            region.add_block(self._blocks.known[name])
         self._blocks = outer
-        self.scopes.leave(mark)
+        self.scopes.leave()
 
     def arguments(self, nodes: Iterable[Node], block: Block) -> None:
         """Add arguments to a block and name them."""
         for node in nodes:
             (position, name), type_, location = node[1], node[-3], node[-1]
             argument = block.insert_arg(
-                self.reader.type(type_[1], type_[0]), len(block.args), self.explicit(location)
+                self.reader.type(type_[1], type_[0]),
+                len(block.args),
+                self.explicit(location) or self.locations.at(position),
             )
             self.scopes.define(name, argument, position)
 
@@ -187,7 +246,7 @@ class Builder:
         counts = [int(count) if colon else 1 for _, colon, count in names]
         if sum(counts) != len(results):
             raise Malformed(
-                position, f"the op has {_count(results, 'result')}, but {sum(counts)} are named"
+                position, f"the op has {count_of(results, 'result')}, but {sum(counts)} are named"
             )
         at = 0
         for (name, colon, _), count in zip(names, counts, strict=True):
@@ -210,9 +269,13 @@ class Builder:
         if known is None:
             found = self.context.get_optional_op(name)
             if found is None:
-                raise self._unknown_op(name, position)
+                raise self.unknown_op(name, position)
             known = self._classes[name] = found
         return known
+
+    def unknown_op(self, name: str, position: int) -> Malformed:
+        """The error for an op that there is not, told of once for each name."""
+        return self.failures.first_of(name, self._unknown_op(name, position))
 
     def _unknown_op(self, name: str, position: int) -> Malformed:
         dialect, _, _ = name.partition(".")
@@ -263,106 +326,9 @@ class Builder:
         return self.reader.attribute(text, position) if value is None else value
 
 
-def _count(values: Sequence[object], noun: str) -> str:
+def count_of(values: Sequence[object], noun: str) -> str:
+    """`no results`, `1 result`, `2 results`."""
     return f"{len(values) or 'no'} {noun}{'' if len(values) == 1 else 's'}"
-
-
-# --- the generic form
-
-
-def _generic(builder: Builder, node: Node, place: Place) -> Task | None:
-    _, (position, name), operands, successors, props, regions, attrs, signature = node
-    op_class = builder.op_class(unescape(name[1:-1]), position)
-    inputs, outputs = builder.reader.signature(signature[1], signature[0])
-    values = builder.scopes.many(operands[1], operands[0])
-    _check_types(values, inputs, operands, signature[0])
-    attributes = {} if attrs is None else builder.reader.dictionary(attrs[1], attrs[0])
-    if props is not None:
-        properties = builder.reader.dictionary(props[1], props[0] + 1)
-    else:
-        properties = _take_properties(op_class, attributes)
-    blocks = builder.successors(successors) if successors else ()
-    op = fastir.create(op_class, values, outputs, properties, attributes, blocks)
-    if regions is None:
-        builder.finish(op, place)
-        return None
-    return _with_regions(builder, op, regions, place)
-
-
-def _take_properties(
-    op_class: type[Operation], attributes: dict[str, Attribute]
-) -> dict[str, Attribute]:
-    """As MLIR and xDSL do: without `<{...}>`, declared names in `{...}` are properties."""
-    if not attributes or not issubclass(op_class, IRDLOperation):
-        return {}
-    known = decl.declared(op_class)
-    assert known is not None
-    declared_names = set(known.properties)
-    if known.segments is not None and known.segments[1]:
-        declared_names.add(known.segments[0])
-    return {name: attributes.pop(name) for name in list(attributes) if name in declared_names}
-
-
-def _with_regions(builder: Builder, op: Operation, nodes: Sequence[Node], place: Place) -> Task:
-    is_isolated = op.has_trait(IsolatedFromAbove, value_if_unregistered=False)
-    regions = [Region() for _ in nodes]
-    for node, region in zip(nodes, regions, strict=True):
-        yield builder.region(node, region, is_isolated=is_isolated)
-    builder.finish(op, place, regions)
-
-
-def _check_types(
-    values: Sequence[SSAValue], types: Sequence[Attribute], operands: Node, position: int
-) -> None:
-    if [value.type for value in values] == list(types):
-        return
-    if len(values) != len(types):
-        raise Malformed(
-            position, f"{_count(values, 'operand')} and {_count(types, 'type')} for them"
-        )
-    names = operands[1].strip("()").split(",")
-    for value, type_, name in zip(values, types, names, strict=False):
-        if value.type != type_:
-            raise Malformed(
-                operands[0], f"{name.strip()} has type {value.type}, the signature says {type_}"
-            )
-
-
-# --- the uniform form
-
-
-def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
-    _, (position, name), symbol, operands, successors, regions, attrs, types = node
-    op_class = builder.op_class(name, position)
-    properties, attributes = builder.properties(op_class, attrs)
-    if symbol is not None:
-        _set_symbol(op_class, symbol, properties)
-    values = _operands(builder, op_class, operands, position, properties, attributes)
-    result_types = () if types is None else builder.reader.types(types[1], types[0])
-    known = decl.declared(op_class)
-    if types is not None and known is not None and not known.has_results:
-        _check_operand_types(op_class, values, result_types, types[0])
-        result_types = ()
-    blocks = builder.successors(successors) if successors else ()
-    op = fastir.create(op_class, values, result_types, properties, attributes, blocks)
-    if regions is None:
-        builder.finish(op, place)
-        return None
-    return _with_regions(builder, op, regions, place)
-
-
-def _check_operand_types(
-    op_class: type[Operation],
-    values: Sequence[SSAValue],
-    types: Sequence[Attribute],
-    position: int,
-) -> None:
-    """Upstream's `func.return %a : i32`: an op without results may name its operands' types."""
-    if [value.type for value in values] != list(types):
-        have = ", ".join(str(value.type) for value in values) or "none"
-        raise Malformed(
-            position, f"'{op_class.name}' has no results, and its operands' types are: {have}"
-        )
 
 
 def symbol_name(text: str) -> str:
@@ -370,66 +336,9 @@ def symbol_name(text: str) -> str:
     return unescape(text[2:-1]) if text.startswith('@"') else text[1:]
 
 
-def _set_symbol(op_class: type[Operation], symbol: Node, properties: dict[str, Attribute]) -> None:
-    known = decl.declared(op_class)
-    if known is None or known.symbol is None:
-        raise Malformed(symbol[0], f"'{op_class.name}' has no symbol name")
-    name = symbol_name(symbol[1])
-    is_name = decl.SYMBOL_PROPERTIES[known.symbol] is StringAttr
-    properties[known.symbol] = StringAttr(name) if is_name else SymbolRefAttr(name)
+def _failed(builder: Builder, node: Node, place: Place) -> None:
+    """An op that was told of when it was parsed."""
+    raise Poisoned(node[2], "the op could not be parsed")
 
 
-def _operands(
-    builder: Builder,
-    op_class: type[Operation],
-    node: Node | None,
-    position: int,
-    properties: dict[str, Attribute],
-    attributes: dict[str, Attribute],
-) -> list[SSAValue]:
-    known = decl.declared(op_class)
-    segments = None if known is None else known.segments
-    if node is None or node[0] == "flat_operands":
-        values = [] if node is None else builder.scopes.many(node[1][1], node[1][0])
-        if known is None or segments is None:
-            return values
-        sizes = _flat_sizes(known, len(values), position)
-    else:
-        groups = [_group(builder, group) for group in node[1]]
-        values = [value for group in groups for value in group]
-        sizes = [len(group) for group in groups]
-        if known is None or len(sizes) != len(known.groups):
-            count = 0 if known is None else len(known.groups)
-            raise Malformed(
-                position, f"'{op_class.name}' has {count} operand groups, got {len(sizes)}"
-            )
-        if segments is None:
-            return values
-    target = properties if segments[1] else attributes
-    target[segments[0]] = DenseArrayBase.from_list(i32, sizes)
-    return values
-
-
-def _flat_sizes(known: decl.Declared, count: int, position: int) -> list[int]:
-    sizes = decl.flat_sizes(known.groups, count)
-    if sizes is None:
-        raise Malformed(
-            position,
-            f"expected {len(known.groups)} operand groups: '%a' for one value, '_' for an absent "
-            "one, '[%a, %b]' for several",
-        )
-    return sizes
-
-
-def _group(builder: Builder, node: Node) -> list[SSAValue]:
-    match node:
-        case ("one_value", (position, name)):
-            return [builder.scopes.value(name, position)]
-        case ("many_values", (position, text)):
-            return builder.scopes.many(text, position)
-        case _:
-            return []
-
-
-BUILDERS["generic"] = _generic
-BUILDERS["uniform"] = _uniform
+BUILDERS[FAILED] = _failed

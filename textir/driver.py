@@ -13,6 +13,7 @@ from typing import Any
 from . import scan
 from .errors import Malformed
 from .lexer import END, Lexer
+from .recovery import Problems, Stack
 from .tables import Tables
 
 MAX_REGIONS = 1000
@@ -62,53 +63,82 @@ def lexer_of(tables: Tables) -> Lexer:
     return Lexer(tables)
 
 
-def parse(text: str, tables: Tables) -> list[Any]:
+def parse(text: str, tables: Tables, problems: Problems | None = None) -> list[Any]:
     """The top-level ops of a text, as nodes.
 
-    Raises: Malformed: the first place that does not fit the grammar.
+    Args:
+        text: all of it.
+        tables: of the grammar.
+        problems: where errors go; what could not be read becomes a `failed` node.
+
+    Raises: Malformed: the first place that does not fit the grammar, where `problems` is None.
     """
+    stack = Stack(text, tables)
+    while True:
+        try:
+            return _run(stack)
+        except Malformed as error:
+            is_end = stack.position >= len(text)
+            if is_end:
+                error.hint = stack.unclosed()
+            elif error.position == stack.position and stack.is_cut_off():
+                error.position = stack.last_end
+            if problems is None:
+                raise
+            if not (stack.is_unsure and (is_end or text.startswith("}", stack.position))):
+                problems.add(error)
+            if is_end:
+                return stack.close()
+            stack.recover()
+
+
+def _run(stack: Stack) -> list[Any]:
+    """Go on to the end of the text, or to the first error: `stack` stands before it then."""
+    text, tables, states, values = stack.text, stack.tables, stack.states, stack.values
     rows = tables.rows
     rules = [(rule.size, rule.origin, rule.action) for rule in tables.rules]
     next_token = lexer_of(tables).token
     end_of_space = scan.SPACE.match
-    states = [tables.start]
-    values: list[Any] = []
-    position = depth = 0
+    position, depth = stack.position, stack.depth
+    start = position
     length = len(text)
-    while True:
-        state = states[-1]
-        row = rows[state]
-        space = end_of_space(text, position)
-        assert space is not None
-        position = space.end()
-        if position < length:
-            kind, content, end = next_token(text, position, state)
-        else:
-            kind, content, end = END, "", position
-        while (target := row.get(kind)) is not None and target < 0:
-            size, origin, action = rules[-1 - target]
-            if size:
-                children = values[-size:]
-                del values[-size:], states[-size:]
-            else:
-                children = []
-            values.append(action(children))
-            state = rows[states[-1]][origin]
-            states.append(state)
+    try:
+        while True:
+            state = states[-1]
             row = rows[state]
-        if target is None:
-            if kind == END and state == tables.end:
-                return values[-1]
-            raise _unexpected(kind, content, position, row, tables)
-        if kind == "LBRACE":
-            depth += 1
-            if depth > MAX_REGIONS:
-                raise Malformed(position, f"regions nest deeper than {MAX_REGIONS}")
-        elif kind == "RBRACE":
-            depth -= 1
-        states.append(target)
-        values.append((end - len(content) if kind in _LATE else position, content))
-        position = end
+            space = end_of_space(text, position)
+            assert space is not None
+            start = space.end()
+            if start < length:
+                kind, content, end = next_token(text, start, state)
+            else:
+                kind, content, end = END, "", start
+            while (target := row.get(kind)) is not None and target < 0:
+                size, origin, action = rules[-1 - target]
+                if size:
+                    children = values[-size:]
+                    del values[-size:], states[-size:]
+                else:
+                    children = []
+                values.append(action(children))
+                state = rows[states[-1]][origin]
+                states.append(state)
+                row = rows[state]
+            if target is None:
+                if kind == END and state == tables.end:
+                    return values[-1]
+                raise _unexpected(kind, content, start, row, tables)
+            if kind == "LBRACE":
+                depth += 1
+                if depth > MAX_REGIONS:
+                    raise Malformed(start, f"regions nest deeper than {MAX_REGIONS}")
+            elif kind == "RBRACE":
+                depth -= 1
+            states.append(target)
+            values.append((end - len(content) if kind in _LATE else start, content))
+            position = end
+    finally:
+        stack.position, stack.last_end = start, position
 
 
 def _unexpected(

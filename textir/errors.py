@@ -52,14 +52,32 @@ def _excerpt(source: str, col: int) -> list[str]:
     return [shown, f"{pad}^"]
 
 
+NOWHERE = -1
+"""The offset of an error that is somewhere in its op."""
+
+
 class Malformed(Exception):
-    """Raised inside textir where only an offset is known; `at` makes it a ParseTextError."""
+    """Raised inside textir where only an offset is known; `at` makes it a ParseTextError.
+
+    Attributes:
+        more: other errors of the same op.
+        is_silent: it follows from an error that was told before: nobody need hear of it.
+    """
+
+    is_silent = False
 
     def __init__(self, position: int, message: str, hint: str | None = None):
         super().__init__(message)
         self.position = position
         self.message = message
         self.hint = hint
+        self.more: tuple[Malformed, ...] = ()
+
+
+class Poisoned(Malformed):
+    """A value that is not there because the op that gives it failed, or was told of before."""
+
+    is_silent = True
 
 
 def at(

@@ -162,7 +162,7 @@ class BodyText:
             or not value.has_one_use()
             or made.depth > _MAX_PENDING_DEPTH
             or length > _MAX_LENGTH
-            or self._p.locations
+            or self._p.each_op
         ):
             self.flush()
         return True

@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import FileLineColLoc, IntAttr, StringAttr
 from xdsl.ir import Operation
 
 from ..core.walk import walk
+from .looks import Look
 from .printer import TextPrinter
 
 
@@ -33,7 +34,7 @@ def listing(op: Operation) -> Listing:
     from .forms import print_core, print_loop, print_sched, print_te
 
     del print_core, print_loop, print_sched, print_te
-    printer = TextPrinter()
+    printer = TextPrinter(Look())
     text = printer.module(op)
     return Listing(text, {each: _line(each, printer.lines) for each in walk(op)})
 

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable
 from itertools import pairwise
 
+from xdsl.dialects.builtin import NameLoc
 from xdsl.ir import Block, Region, SSAValue
 
+from ..core.locations import parts
+
+_NO_NAME = re.compile(r"[^\w$.-]", re.ASCII)
 _SUFFIX = re.compile(r"_[0-9]+$")
 
 
@@ -19,9 +23,16 @@ def spelled(hint: str, count: int) -> str:
 
 
 class Names:
-    """Names of values; those of an isolated region are free again behind it."""
+    """Names of values; those of an isolated region are free again behind it.
 
-    def __init__(self) -> None:
+    Args:
+        unique: they are not: no name stands for two values.
+        node_names: what the model's node is called, an op's results are called too.
+    """
+
+    def __init__(self, *, unique: bool = False, node_names: bool = False) -> None:
+        self._unique = unique
+        self._node_names = node_names
         self._names: dict[SSAValue, str] = {}
         self._ranks: dict[SSAValue, int] = {}
         self._used: set[str] = set()
@@ -43,7 +54,9 @@ class Names:
         """`%name`, made at the first call."""
         name = self._names.get(value)
         if name is None:
-            name = self._names[value] = f"%{self._fresh(value.name_hint)}"
+            node = node_name(value) if self._node_names else None
+            fresh = self._fresh(value.name_hint) if node is None else self._free(node)
+            name = self._names[value] = f"%{fresh}"
             self._ranks[value] = len(self._ranks)
         return name
 
@@ -57,6 +70,16 @@ class Names:
                 self._names[value] = f"%{name}"
                 self._ranks[value] = len(self._ranks)
         return self.of(value)
+
+    def _free(self, name: str) -> str:
+        """This name, or with a number behind it; unlike a hint, it keeps one that it ends with."""
+        free, count = name, 0
+        while free in self._used:
+            free = f"{name}_{count}"
+            count += 1
+        self._used.add(free)
+        self._added.append(free)
+        return free
 
     def _fresh(self, hint: str | None) -> str:
         if hint is None:
@@ -73,14 +96,28 @@ class Names:
     def enter(self) -> tuple[list[str], dict[str, int], int]:
         """Begin an isolated region."""
         mark = (self._added, self._counts, self._next)
+        if self._unique:
+            return mark
         self._added = []
         self._counts = {}
         return mark
 
     def leave(self, mark: tuple[list[str], dict[str, int], int]) -> None:
         """End it: its names may be used again."""
+        if self._unique:
+            return
         self._used.difference_update(self._added)
         self._added, self._counts, self._next = mark
+
+
+def node_name(value: SSAValue) -> str | None:
+    """What the model calls the node that gives a value, as a name of the text."""
+    op = value.owner
+    if isinstance(op, Block):
+        return None
+    name = next((part.desc.data for part in parts(op.location) if isinstance(part, NameLoc)), "")
+    spelled = _NO_NAME.sub("_", name)
+    return f"_{spelled}" if spelled[:1].isdigit() else spelled or None
 
 
 def block_names(region: Region) -> dict[Block, str]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import gc
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Region
+from xdsl.ir import Block, Operation, Region
 
 from ..dialects import context as default_context
 from . import driver
 from .builder import Builder
 from .errors import Malformed, ParseTextError, at
-from .forms import build_core, build_loop, build_sched, build_te
+from .forms import build_any, build_core, build_loop, build_sched, build_te
+from .recovery import Problems
 from .syntax import fragments
-from .tables import load
+from .tables import Node, load
 
-_FORMS = (build_core, build_te, build_sched, build_loop)
+_FORMS = (build_any, build_core, build_te, build_sched, build_loop)
 """Imported for what they add to `BUILDERS`."""
 
 
@@ -51,6 +53,10 @@ def parse(text: str, filename: str = "<text>", ctx: Context | None = None) -> Mo
 def _parse(text: str, filename: str, context: Context) -> ModuleOp:
     nodes = driver.parse(text, load(fragments()))
     builder = Builder(text, filename, context)
+    return _build(builder, nodes)
+
+
+def _build(builder: Builder, nodes: list[Node]) -> ModuleOp:
     block = Block()
     builder.run(builder.ops(nodes, block))
     first = block.first_op
@@ -60,6 +66,56 @@ def _parse(text: str, filename: str, context: Context) -> ModuleOp:
     module = ModuleOp(Region(block))
     module.location = builder.locations.at(0)
     return module
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What there is in a text, right or wrong.
+
+    Attributes:
+        module: what could be read; where something could not, a `textir.failed` stands in it.
+        errors: in the order of the text.
+        num_left_out: how many more there were.
+        failed: the ops that stand for what could not be read.
+        missing_symbols: symbols that those may define.
+    """
+
+    module: ModuleOp
+    errors: tuple[ParseTextError, ...]
+    num_left_out: int
+    failed: frozenset[Operation]
+    missing_symbols: frozenset[str]
+
+
+def read(
+    text: str,
+    filename: str = "<text>",
+    ctx: Context | None = None,
+    *,
+    max_errors: int | None = None,
+) -> Reading:
+    """As `parse`, but on past errors: all of a text's, the most important first in each place.
+
+    Args:
+        text: all of it.
+        filename: for locations.
+        ctx: what there is to read.
+        max_errors: how many errors are kept; the others are counted.
+    """
+    problems = Problems(max_errors)
+    with collector_off():
+        nodes = driver.parse(text, load(fragments()), problems)
+        builder = Builder(text, filename, ctx or default_context(), problems)
+        builder.scopes.has_hints = not problems.is_full
+        module = _build(builder, nodes)
+    found = sorted(problems.found, key=lambda error: error.position)
+    return Reading(
+        module,
+        tuple(at(text, filename, one.position, one.message, one.hint) for one in found),
+        problems.num_left_out,
+        frozenset(builder.failures.ops),
+        frozenset(builder.failures.symbols),
+    )
 
 
 def parse_bytes(data: bytes, filename: str = "<text>", ctx: Context | None = None) -> ModuleOp:

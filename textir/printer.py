@@ -23,8 +23,10 @@ from xdsl.traits import IsolatedFromAbove, IsTerminator
 from . import declared as decl
 from .attribute_text import IDENTIFIER, AttributeText, key_text, quoted, symbol_text
 from .literals import dense_array, list_text, number_text, type_of
+from .looks import Look
 from .names import Names, block_names
 from .syntax import forms
+from .users import Users
 
 Task = Generator["Task", None, None]
 Form = Callable[["TextPrinter", Operation, str], "Task | str | None"]
@@ -35,16 +37,31 @@ _BARE_DIALECTS = frozenset({"loop"})
 
 
 class TextPrinter:
-    """Writes one module."""
+    """Writes one module.
 
-    def __init__(self, *, generic: bool = False, locations: bool = False, elide: int | None = None):
-        self.generic = generic
-        self.locations = locations
-        self.attributes = AttributeText(pretty=not generic, elide=elide)
-        self.names = Names()
+    Args:
+        look: how.
+        users: what the comments about uses say, once it is known.
+    """
+
+    def __init__(self, look: Look, users: Users | None = None):
+        self.generic = look.generic
+        self.locations = look.locations or look.pretty_locations
+        self.each_op = self.locations or look.users
+        """Whether there is something to say of every op, so that each needs a line."""
+        self.skip_regions = look.skip_regions
+        self.attributes = AttributeText(
+            pretty=not look.generic,
+            elide=look.elide,
+            elide_strings=look.elide_strings,
+            hex_from=look.hex_from,
+            pretty_locations=look.pretty_locations,
+        )
+        self.names = Names(unique=look.unique_names, node_names=look.node_names)
         self.forms = forms()
         self.lines: dict[Operation, int] = {}
         """The line of each op that has one of its own, once it is written; lines count from 1."""
+        self._users = users
         self._blocks: dict[Block, str] = {}
         self._out: list[str] = []
         self._counted, self._line = 0, 1
@@ -117,7 +134,7 @@ class TextPrinter:
         if form is None:
             form = self._generic(op, indent)
         if isinstance(form, str):
-            self._out.append(f"{head}{form}{self.location(op)}\n")
+            self._out.append(f"{head}{form}{self.end(op)}\n")
             return None
         self._out.append(head)
         return self._finish(form, op)
@@ -137,7 +154,12 @@ class TextPrinter:
 
     def _finish(self, form: Task, op: Operation) -> Task:
         yield form
-        self._out.append(f"{self.location(op)}\n")
+        self._out.append(f"{self.end(op)}\n")
+
+    def end(self, op: Operation) -> str:
+        """What follows an op: its location and a comment about its uses, where asked for."""
+        location = self.location(op)
+        return location if self._users is None else f"{location}{self._users.of_op(op)}"
 
     def location(self, op: Operation | BlockArgument) -> str:
         """` loc(...)` where locations are asked for."""
@@ -157,12 +179,17 @@ class TextPrinter:
 
     def open_region(self, region: Region, indent: str, *, label: bool = True) -> Task:
         """As `region`, in the scope of names that is open."""
+        if self.skip_regions:
+            self._out.append("{...}")
+            return
         self._blocks.update(block_names(region))
         self._out.append("{\n")
         for block in region.blocks:
             is_entry = block.prev_block is None
             if not is_entry or (label and needs_label(block)):
                 self._out.append(f"{indent}{self._blocks[block]}{self._arguments(block)}:\n")
+            if self._users is not None:
+                self._out += [f"{indent}  {line}\n" for line in self._users.of_arguments(block)]
             yield self.ops(block, indent + "  ")
         self._out.append(indent + "}")
 

@@ -19,7 +19,13 @@ _TYPE_LIST = rf"{_PLAIN_TYPE}(?:\s*,\s*{_PLAIN_TYPE})*"
 MAX_BRACKETS = 200
 """How deep brackets may nest inside one attribute or type."""
 
-_BRACKET = re.compile(r'->|>=|<=|==|//[^\n]*|"(?:[^"\\\n]|\\.)*"|[<>(){}\[\]"]')
+_NEXT_OP = (
+    rf"\n[ \t]*(?:{VALUE_NAME}(?::[0-9]+)?\s*(?:=(?!=)|,\s*%)"
+    r'|"[\w$.]+"[ \t]*\(|[A-Za-z_]\w*\.[\w$.]+(?:\(|[ \t]+[%@]))'
+)
+"""A line that begins an op: no attribute or type goes on there."""
+_OP_LINE = re.compile(_NEXT_OP)
+_BRACKET = re.compile(rf'->|>=|<=|==|//[^\n]*|"(?:[^"\\\n]|\\.)*"|[<>(){{}}\[\]"]|{_NEXT_OP}')
 _PARTNER = {">": "<", ")": "(", "]": "[", "}": "{"}
 _NAME = re.compile(r"[!#]?[A-Za-z_][\w$.]*")
 _NUMBER = re.compile(r"-?(?:0x[0-9A-Fa-f]+|[0-9]+(?:\.[0-9]*(?:[eE][+-]?[0-9]+)?)?)")
@@ -60,8 +66,9 @@ def balanced(text: str, start: int) -> int:
 
     Raises: Malformed: it is not closed, or closed by another kind.
     """
-    open_brackets: list[tuple[str, int]] = []
-    for found in _BRACKET.finditer(text, start):
+    # What stands behind the first bracket does not make another mark of it: `tensor<=`.
+    open_brackets = [(text[start], start)]
+    for found in _BRACKET.finditer(text, start + 1):
         mark = found.group()
         if mark in "<({[":
             open_brackets.append((mark, found.start()))
@@ -71,9 +78,13 @@ def balanced(text: str, start: int) -> int:
                 )
         elif mark == '"':
             raise Malformed(found.start(), "the string is not terminated")
+        elif mark[0] == "\n":
+            break
         elif mark in _PARTNER:
-            bracket, _ = open_brackets.pop()
+            bracket, opened = open_brackets.pop()
             if bracket != _PARTNER[mark]:
+                if "\n" in text[opened : found.start()]:
+                    raise Malformed(opened, f"'{bracket}' is never closed")
                 raise Malformed(found.start(), f"'{mark}' does not close '{bracket}'")
             if not open_brackets:
                 return found.end()
@@ -169,6 +180,8 @@ def returns(text: str, position: int) -> Found:
 def dictionary(text: str, position: int) -> Found:
     """`{a = 1, "b c" = 2}`."""
     if found := _PLAIN_DICTIONARY.match(text, position):
+        if "\n" in found.group() and _OP_LINE.search(text, position, found.end()):
+            raise Malformed(position, "'{' is never closed")
         return found.end(), found.group()
     end = balanced(text, position)
     return end, text[position:end]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 
 from xdsl.dialects.builtin import IntAttr, LocationAttr, StringAttr
 from xdsl.ir import Block, SSAValue
 
 from . import scan
-from .errors import Malformed, did_you_mean
+from .errors import Malformed, Poisoned, did_you_mean
 from .fastir import file_location, set_hint
 
-_NUMBERED = re.compile(r"%[0-9]+")
+MAX_GUESSES = 1000
+"""Among so many of the values defined last, a misspelt name's neighbour is looked for."""
 
 
 @dataclass
@@ -24,14 +26,25 @@ class Blocks:
 
 
 class Scopes:
-    """Values by their names (`%x`, `%r#1`); regions see what is around them unless isolated."""
+    """Values by their names (`%x`, `%r#1`); regions see what is around them unless isolated.
+
+    Attributes:
+        values: what can be used here.
+        lenient: above 0 where definitions are missing that the text may have: names that are not
+            known are then nobody's error.
+        has_hints: whether an error is worth a search for what was meant.
+    """
 
     def __init__(self, text: str):
         self._text = text
         self.values: dict[str, SSAValue] = {}
+        self.lenient = 0
+        self.has_hints = True
+        self._poisoned: set[str] = set()
         self._where: dict[str, int] = {}
         self._defined: list[str] = []
-        self._hidden: list[dict[str, SSAValue]] = []
+        self._hidden: list[tuple[dict[str, SSAValue], set[str]]] = []
+        self._frames: list[tuple[list[str], bool]] = []
         self._hints: dict[str, str] = {}
 
     def value(self, name: str, position: int) -> SSAValue:
@@ -52,21 +65,40 @@ class Scopes:
             return [values[name] for name in names]
         except KeyError:
             pass
-        for found in scan.USE.finditer(text):
-            if found.group() not in values:
-                raise self._undefined(found.group(), position + found.start())
-        raise AssertionError("a value went missing")
+        errors = [
+            self._undefined(found.group(), position + found.start())
+            for found in scan.USE.finditer(text)
+            if found.group() not in values
+        ]
+        error = next((one for one in errors if not one.is_silent), errors[0])
+        error.more = tuple(one for one in errors if one is not error)
+        raise error
 
     def _undefined(self, name: str, position: int) -> Malformed:
-        if any(name in outer for outer in self._hidden):
+        """The error for a name that stands for nothing; the next use of it is none."""
+        base = name.partition("#")[0]
+        if self.lenient or base in self._poisoned or name in self._poisoned:
+            return Poisoned(position, f"value {name} is not defined")
+        self._poisoned.add(name)
+        if any(name in outer for outer, _ in self._hidden):
             return Malformed(
                 position, f"value {name} is not visible here: the op around is isolated from above"
             )
-        base = name.partition("#")[0]
+        if not self.has_hints:
+            return Malformed(position, f"value {name} is not defined")
         later = re.compile(rf"{re.escape(base)}(?::[0-9]+)?\s*(?:,[^\n=]*)?=(?!=)")
         if later.search(self._text, position):
             return Malformed(position, f"value {name} is used before its definition")
-        return Malformed(position, f"value {name} is not defined", did_you_mean(name, self.values))
+        near = islice(reversed(self.values), MAX_GUESSES)
+        return Malformed(position, f"value {name} is not defined", did_you_mean(name, near))
+
+    def poison(self, token: tuple[int, str]) -> None:
+        """Take the names of a failed op's results (`%a, %b:2 =`) for ones that have no value."""
+        for name in token[1].rstrip("= \t\n").split(","):
+            base = name.partition(":")[0].strip()
+            self._poisoned.add(base)
+            if base not in self.values:
+                self._defined.append(base)
 
     def define(self, name: str, value: SSAValue, position: int) -> None:
         """Give a value its name.
@@ -74,6 +106,9 @@ class Scopes:
         Raises: Malformed: the name is taken.
         """
         if name in self.values:
+            # Which of the two a use means, nobody knows.
+            self._poisoned.add(name)
+            self.values.pop(name)
             raise self._redefined(name, position)
         self.values[name] = value
         self._where[name] = position
@@ -109,24 +144,37 @@ class Scopes:
         """Where the value of this name is defined."""
         return self._where.get(name.partition("#")[0], 0)
 
-    def enter(self, is_isolated: bool) -> tuple[list[str], bool]:
-        """Open the scope of a region; hand the result to `leave`."""
-        mark = (self._defined, is_isolated)
+    @property
+    def depth(self) -> int:
+        """How many scopes are open."""
+        return len(self._frames)
+
+    def enter(self, is_isolated: bool) -> None:
+        """Open the scope of a region."""
+        self._frames.append((self._defined, is_isolated))
         self._defined = []
         if is_isolated:
-            self._hidden.append(self.values)
+            self._hidden.append((self.values, self._poisoned))
             self.values = {}
-        return mark
+            self._poisoned = set()
 
-    def leave(self, mark: tuple[list[str], bool]) -> None:
-        """Close the scope: its names are free again."""
-        outer, is_isolated = mark
+    def leave(self) -> None:
+        """Close the innermost scope: its names are free again."""
+        outer, is_isolated = self._frames.pop()
         if is_isolated:
-            self.values = self._hidden.pop()
+            self.values, self._poisoned = self._hidden.pop()
         else:
+            forget = self.values.pop
             for name in self._defined:
-                del self.values[name]
+                forget(name, None)
+            if self._poisoned:
+                self._poisoned.difference_update(self._defined)
         self._defined = outer
+
+    def unwind(self, depth: int) -> None:
+        """Close the scopes that an op left open when it failed."""
+        while len(self._frames) > depth:
+            self.leave()
 
 
 class Locations:

@@ -8,9 +8,10 @@ from xdsl.dialects.builtin import FunctionType, ModuleOp, StringAttr
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
 from ..builder import BUILDERS, Builder, Place, Task, symbol_name
-from ..errors import Malformed
+from ..errors import Malformed, Poisoned
 from ..expressions import BodyBuilder
 from ..literals import bare_number
+from ..recovery import FAILED
 from ..tables import Node
 
 
@@ -39,7 +40,8 @@ def bind_arguments(
 ) -> None:
     """Add an argument for each `%a = %x`, of the type of what it is bound to."""
     for (_, (position, name), _, location), value in zip(binds, values, strict=True):
-        argument = block.insert_arg(value.type, len(block.args), builder.explicit(location))
+        where = builder.explicit(location) or builder.locations.at(position)
+        argument = block.insert_arg(value.type, len(block.args), where)
         builder.scopes.define(name, argument, position)
 
 
@@ -49,7 +51,9 @@ def bound_values(builder: Builder, binds: list[Node] | None) -> list[SSAValue]:
 
 
 def _module(builder: Builder, node: Node, place: Place) -> Task:
-    _, _, symbol, attrs, region_node = node
+    _, (position, name), symbol, attrs, region_node = node
+    if name == FAILED:
+        raise Poisoned(position, "the head of the op could not be parsed")
     properties, attributes = builder.properties(ModuleOp, attrs)
     if symbol is not None:
         properties["sym_name"] = string_property(symbol)

@@ -33,7 +33,8 @@ def _primitive(builder: Builder, node: Node, place: Place) -> None:
     op_class = builder.op_class(f"sched.{word}", position)
     properties, attributes = builder.properties(op_class, attrs)
     known = declared(op_class)
-    assert known is not None
+    if known is None:  # unregistered ops have the generic form only
+        raise builder.unknown_op(f"sched.{word}", position)
     names = list(known.properties)
     takes_rest = bool(names) and known.properties[names[-1]].is_string_list
     if len(arguments) > len(names) and not takes_rest:

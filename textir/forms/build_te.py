@@ -99,12 +99,12 @@ def combine_task(builder: Builder, node: Node, region: Region, yield_name: str) 
     if body[0] != "body_of_values":
         yield builder.region(body, region, arguments=args or ())
         return
-    mark = builder.scopes.enter(False)
+    builder.scopes.enter(False)
     block = Block()
     builder.arguments(args or (), block)
     region.add_block(block)
     yielded(builder, body[1], block, yield_name, args[0][1][0] if args else 0)
-    builder.scopes.leave(mark)
+    builder.scopes.leave()
 
 
 def read_init(builder: Builder, token: Node | None, properties: dict[str, Attribute]) -> None:

@@ -38,6 +38,9 @@ def _schedule(p: TextPrinter, op: Operation, indent: str) -> Task | None:
 
 
 def _schedule_text(p: TextPrinter, op: Operation, head: str, indent: str) -> Task:
+    if p.skip_regions:
+        p.write(f"{head} {{...}}")
+        return
     p.write(f"{head} {{\n")
     for inner in op.regions[0].block.ops:
         text = _primitive(p, inner)

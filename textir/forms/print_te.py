@@ -149,9 +149,12 @@ def body(
     """`{ %x[i] * 2.0 }`, or lines in braces."""
     block = region.block
     spelled = None
+    if p.skip_regions:
+        p.write(f"{head}{{...}}")
+        return
     if block.last_op is not None and block.last_op.name == yield_name:
         spelled = BodyText(p, space).lines(block)
-    if spelled is None or p.locations:
+    if spelled is None or p.each_op:
         p.write(head)
         yield p.open_region(region, indent, label=False)
         return

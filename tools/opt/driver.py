@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import (
     ArgSpecParseError,
@@ -21,9 +22,12 @@ from xdsl.utils.exceptions import (
 )
 
 from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
+from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
 from ...core.extensions import culprit, scope
-from ...textir import parse, print_module
+from ...core.verifier import problems
+from ...textir import parse, print_module, read
+from ...textir.looks import Look
 from ...textir.upstream import parse_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
@@ -34,7 +38,7 @@ from .flags import Flags
 from .instruments import Instrument, PassFailure
 from .jobs import Job, Reproducers
 from .manager import PassManager, verify
-from .pipeline import Spec, Step, pass_flags, render
+from .pipeline import Spec, Step, checked_options, pass_flags, render
 from .pipeline import parse as parse_pipeline
 from .registry import Registry, load
 from .reproducer import split_section
@@ -136,6 +140,8 @@ class Driver:
         self.reproducers = Reproducers(flags)
         self.manager: PassManager | None = None
         """Runs the passes of the module at hand."""
+        self.num_left_out = 0
+        """Errors of the text at hand that were counted and not kept."""
         self.sources: dict[str, str] = {}
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self.check_names()
@@ -227,6 +233,8 @@ class Driver:
             expected = expectations(part.text, part.first_line)
             diagnostics = compare(expected, diagnostics, self.file)
             ok = not diagnostics
+        else:
+            diagnostics = capped(diagnostics, self.flags.max_errors, self.num_left_out)
         for diagnostic in diagnostics:
             _complain(diagnostic, self.sources)
             if self.flags.op_on_diagnostic and diagnostic.op is not None:
@@ -245,6 +253,7 @@ class Driver:
         self.manager = None
         self.timing.restart()
         part = self.without_recipe(part)
+        self.num_left_out = 0
         context = self.registry.context(allow_unregistered=flags.allow_unregistered)
         with self.timing.stage("Parser"):
             module = self.parse(part, context)
@@ -294,7 +303,7 @@ class Driver:
         if format_ not in ("nn", "mlir"):
             return _read_model(format_, path)
         if format_ == "nn":
-            module = parse(part.padded, self.file, context)
+            module = self.read(part, context)
         else:
             module = parse_upstream(part.padded, self.file, context)
         if path != "-" and "graph.weight" in part.text:
@@ -303,11 +312,43 @@ class Driver:
             weights.load(module, path)
         return module
 
+    def read(self, part: Part, context: Context) -> ModuleOp:
+        """The module of a text of ours.
+
+        Raises: PassFailure: with all that is wrong in it, what the verifiers find included.
+        """
+        flags = self.flags
+        limit = None if flags.verify_diagnostics else flags.max_errors or None
+        reading = read(part.padded, self.file, context, max_errors=limit)
+        self.num_left_out = reading.num_left_out
+        if not reading.errors:
+            return reading.module
+        found = [from_exception(error) for error in reading.errors]
+        found += [
+            problem.diagnostic()
+            for problem in problems(reading.module, reading.failed)
+            if not names_any(problem.op, reading.missing_symbols)
+        ]
+        found += [one.diagnostic() for one in undominated(reading.module)]
+        raise PassFailure(sorted(found, key=_in_text))
+
     def print(self, module: Operation) -> str:
         """A module, or another op, in the form that the flags ask for."""
         flags = self.flags
         generic = flags.generic or self.job.emit == "mlir"
-        return print_module(module, generic=generic, locations=flags.locations, elide=flags.elide)
+        look = Look(
+            generic=generic,
+            locations=flags.locations,
+            pretty_locations=flags.pretty_locations,
+            elide=flags.elide,
+            elide_strings=flags.elide_strings,
+            hex_from=flags.hex_from,
+            node_names=flags.node_names,
+            unique_names=flags.unique_names,
+            users=flags.users,
+            skip_regions=flags.skip_regions,
+        )
+        return print_module(module, look=look)
 
     def emit(self, module: ModuleOp, context: Context) -> bytes:
         """What goes to stdout."""
@@ -346,8 +387,10 @@ def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Conte
     """What a target makes of a module. One with `emit_bytes` writes bytes, the others text."""
     from xdsl.utils.arg_spec import ArgSpec
 
+    class_ = registry.find_target(spec.name)
+    options = checked_options("target", spec, {f.name: f.type for f in fields(class_)})
     try:
-        target = registry.find_target(spec.name).from_spec(ArgSpec(spec.name, spec.options))
+        target = class_.from_spec(ArgSpec(spec.name, options))
     except ValueError as error:
         raise PassError(f"options of target '{spec.name}': {error}") from None
     emit_bytes = getattr(target, "emit_bytes", None)
@@ -358,6 +401,40 @@ def emit_target(registry: Registry, spec: Spec, module: ModuleOp, context: Conte
     text = StringIO()
     target.emit(context, module, text)
     return text.getvalue().encode()
+
+
+def _in_text(diagnostic: Diagnostic) -> tuple[int, int]:
+    place = diagnostic.place
+    return (sys.maxsize, 0) if place is None else (place.line, place.col)
+
+
+def names_any(op: Operation, symbols: AbstractSet[str]) -> bool:
+    """Whether a property or an attribute of an op is one of these symbols."""
+    values = [*op.properties.values(), *op.attributes.values()]
+    return any(
+        isinstance(value, SymbolRefAttr) and value.root_reference.data in symbols
+        for value in values
+    )
+
+
+def capped(diagnostics: Sequence[Diagnostic], limit: int, num_more: int = 0) -> list[Diagnostic]:
+    """At most `limit` errors (0: all), and a line that says how many were left out.
+
+    Args: num_more: errors that were left out before.
+    """
+    shown: list[Diagnostic] = []
+    errors = 0
+    for diagnostic in diagnostics:
+        errors += diagnostic.severity is Severity.ERROR
+        is_last_word = diagnostic.severity is Severity.NOTE and diagnostic.place is None
+        if not limit or errors <= limit or is_last_word:
+            shown.append(diagnostic)
+    left_out = num_more + max(0, errors - limit if limit else 0)
+    if left_out:
+        words = "error was" if left_out == 1 else "errors were"
+        text = f"{left_out} more {words} left out; --max-errors={limit + left_out} shows all"
+        shown.append(Diagnostic(Severity.NOTE, text))
+    return shown
 
 
 def check_roundtrip(module: ModuleOp, context: Context) -> None:

@@ -9,8 +9,12 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from ..terminal import add_color_flag
+from .report_flags import Group as _Group
+from .report_flags import add_reports, add_reproducers
+from .report_flags import on as _on
 
 SPLIT_MARKER = "// -----"
+MAX_ERRORS = 20
 ELIDE_ELEMENTS = 16
 """What a bare --elide-large-constants leaves."""
 
@@ -43,6 +47,7 @@ class Flags(argparse.Namespace):
     split_marker: str | None
     output_split_marker: str
     verify_each: bool
+    max_errors: int
     verify_diagnostics: bool
     verify_roundtrip: bool
     check_semantics: bool
@@ -56,8 +61,15 @@ class Flags(argparse.Namespace):
     module_scope: bool
     generic: bool
     locations: bool
+    pretty_locations: bool
     elide: int | None
     color: str
+    elide_strings: int | None
+    hex_from: int | None
+    node_names: bool
+    unique_names: bool
+    users: bool
+    skip_regions: bool
     timing: bool
     timing_display: str
     statistics: bool
@@ -157,20 +169,13 @@ def _make_parser() -> _Parser:
     )
     _add_input(parser.add_argument_group("input and output"))
     _add_passes(parser.add_argument_group("passes"))
-    _add_reports(parser.add_argument_group("reports"))
-    _add_reproducers(parser.add_argument_group("reproducers and bisection"))
+    add_reports(parser.add_argument_group("reports"))
+    add_reproducers(parser.add_argument_group("reproducers and bisection"))
     _add_checks(parser.add_argument_group("checks"))
     _add_printing(parser.add_argument_group("printing"))
     _add_information(parser.add_argument_group("information"))
     _add_skeletons(parser.add_argument_group("something new"))
     return parser
-
-
-_Group = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage]  (no public name for it)
-
-
-def _on(group: _Group, *spellings: str, dest: str, text: str) -> None:
-    group.add_argument(*spellings, dest=dest, action="store_true", help=text)
 
 
 def _add_input(group: _Group) -> None:
@@ -251,80 +256,20 @@ def _add_passes(group: _Group) -> None:
     )
 
 
-def _add_reports(group: _Group) -> None:
-    _on(
-        group,
-        "--pass-statistics",
-        "--mlir-pass-statistics",
-        dest="statistics",
-        text="what each pass counted: how often its rules fired",
-    )
-    _on(group, "--timing", "--mlir-timing", dest="timing", text="time taken by each stage")
-    for name, first in (("timing", "tree"), ("pass-statistics", "pipeline")):
-        group.add_argument(
-            f"--{name}-display",
-            f"--mlir-{name}-display",
-            dest=f"{name.removeprefix('pass-')}_display",
-            choices=(first, "list"),
-            default=first,
-            help=f"how they are shown (default {first})",
-        )
-    group.add_argument(
-        "--output-format",
-        "--mlir-output-format",
-        choices=("text", "json"),
-        default="text",
-        help="of times and statistics; json: each report on one line",
-    )
-
-
-def _add_reproducers(group: _Group) -> None:
-    group.add_argument(
-        "--pass-pipeline-crash-reproducer",
-        "--mlir-pass-pipeline-crash-reproducer",
-        dest="crash_reproducer",
-        metavar="FILE",
-        help="after a failure leave the IR before the pipeline there, and the pipeline",
-    )
-    _on(
-        group,
-        "--pass-pipeline-local-reproducer",
-        "--mlir-pass-pipeline-local-reproducer",
-        dest="local_reproducer",
-        text="... the IR right before the pass that failed, and that pass alone",
-    )
-    group.add_argument(
-        "--generate-reproducer",
-        "--mlir-generate-reproducer",
-        dest="generate_reproducer",
-        metavar="FILE",
-        help="write a reproducer whether or not anything fails",
-    )
-    _on(
-        group,
-        "--run-reproducer",
-        dest="run_reproducer",
-        text="run the pipeline that the input carries",
-    )
-    group.add_argument(
-        "--debug-counter",
-        "--mlir-debug-counter",
-        dest="debug_counters",
-        action="append",
-        default=[],
-        metavar="NAME=SKIP:COUNT,...",
-        help="of the changes of a pass or rule (`change`: of all) leave out SKIP, make COUNT",
-    )
-    _on(
-        group,
-        "--print-debug-counter",
-        "--mlir-print-debug-counter",
-        dest="print_debug_counter",
-        text="how often each debug counter was asked",
-    )
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number, got '{text}'")
+    return int(text)
 
 
 def _add_checks(group: _Group) -> None:
+    group.add_argument(
+        "--max-errors",
+        type=_count,
+        default=MAX_ERRORS,
+        metavar="N",
+        help=f"errors of a module to report, 0 for all (default {MAX_ERRORS})",
+    )
     group.add_argument(
         "--verify-each",
         type=_switch,
@@ -407,13 +352,46 @@ def _add_printing(group: _Group) -> None:
         text="print locations",
     )
     add_color_flag(group.add_argument)
+    _add_look(group)
+
+
+_LOOKS = (
+    ("pretty-debuginfo", "pretty_locations", "print locations for people"),
+    ("print-local-scope", "local_scope", "nothing stands for an attribute; so it is always"),
+    ("use-nameloc-as-prefix", "node_names", "values are called as the model's nodes: %%Conv_4"),
+    ("print-unique-ssa-ids", "unique_names", "no name stands for two values"),
+    ("print-value-users", "users", "comments say where values are used"),
+    ("print-skip-regions", "skip_regions", "{...} for regions"),
+)
+
+
+def _add_look(group: _Group) -> None:
+    for name, dest, text in _LOOKS:
+        _on(group, f"--{name}", f"--mlir-{name}", dest=dest, text=text)
     group.add_argument(
         "--elide-large-constants",
+        "--elide-elementsattrs-if-larger",
         "--mlir-elide-elementsattrs-if-larger",
         dest="elide",
-        type=int,
+        type=_count,
         metavar="N",
         help=f"shorten constants of more than N elements (bare: {ELIDE_ELEMENTS})",
+    )
+    group.add_argument(
+        "--elide-resource-strings-if-larger",
+        "--mlir-elide-resource-strings-if-larger",
+        dest="elide_strings",
+        type=_count,
+        metavar="N",
+        help="shorten constants of more than N hexadecimal digits",
+    )
+    group.add_argument(
+        "--print-elementsattrs-with-hex-if-larger",
+        "--mlir-print-elementsattrs-with-hex-if-larger",
+        dest="hex_from",
+        type=int,
+        metavar="N",
+        help="write constants of more than N elements (default 100) in hexadecimal, -1: none",
     )
 
 

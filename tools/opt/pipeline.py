@@ -13,7 +13,7 @@ inside what the anchor around it names (one that stands inside another is left o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from itertools import groupby
@@ -123,13 +123,28 @@ def pass_flags(flags: Flags, registry: Registry) -> list[str]:
 def make_step(spec: Spec, registry: Registry) -> Step:
     """The pass that a spec names, with its options."""
     class_ = registry.find_pass(spec.name)
-    known = {field.name: field.type for field in fields(class_) if field.name != "name"}
+    options = checked_options("pass", spec, {f.name: f.type for f in fields(class_)})
+    try:
+        return Step(class_.from_spec(ArgSpec(spec.name, options)), spec.anchors)
+    except ValueError as error:
+        raise PassError(f"options of pass '{spec.name}': {error}") from None
+
+
+def checked_options(
+    kind: str, spec: Spec, types: Mapping[str, object]
+) -> dict[str, ParameterListType]:
+    """The options of a pass or target, by the names and types of its fields.
+
+    Raises: PassError: an unknown option.
+    """
+    known = {name: type_ for name, type_ in types.items() if name != "name"}
     options = {key.replace("-", "_"): value for key, value in spec.options.items()}
     for key in options.keys() - known.keys():
         near = get_close_matches(key, known, 1)
         offered = ", ".join(name.replace("_", "-") for name in known) or "none"
         hint = f"did you mean '{near[0].replace('_', '-')}'?" if near else f"its options: {offered}"
-        raise PassError(f"pass '{spec.name}' has no option '{key.replace('_', '-')}'", hint=hint)
+        message = f"{kind} '{spec.name}' has no option '{key.replace('_', '-')}'"
+        raise PassError(message, hint=hint)
     for key, value in options.items():
         if value == () and "bool" in str(known[key]):
             options[key] = (True,)
@@ -137,10 +152,7 @@ def make_step(spec: Spec, registry: Registry) -> Step:
             options[key] = tuple(_as_text(part) for part in value)
         elif "float" in str(known[key]):
             options[key] = tuple(float(v) if type(v) is int else v for v in value)
-    try:
-        return Step(class_.from_spec(ArgSpec(spec.name, options)), spec.anchors)
-    except ValueError as error:
-        raise PassError(f"options of pass '{spec.name}': {error}") from None
+    return options
 
 
 def _as_text(value: ParameterType) -> str:
