@@ -4,7 +4,6 @@ Rows of 31 elements are registers of 16, 8, 4, 2 and 1 lanes (8, 8, 8, 4, 2, 1 w
 """
 
 import math
-import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
-from nnc.compiler.native import NativeKernel
+from nnc.compiler.emulated import can_run, runnable
 from nnc.dialects.loop import KernelOp as LoopKernelOp
 from nnc.dialects.te import KernelOp
 from nnc.lowering.llvm_to_object import compile as to_object
@@ -26,8 +25,10 @@ from nnc.textir import parse
 Array = np.ndarray[Any, Any]
 Reference = Callable[..., Array]
 ROW = 31
-IS_X86 = platform.machine() == "x86_64"
-MACHINES = ["cpu", pytest.param("x86-64-v3", marks=pytest.mark.skipif(not IS_X86, reason="x86"))]
+MACHINES = [
+    pytest.param(name, marks=pytest.mark.skipif(not can_run(resolve(name)), reason="cannot run"))
+    for name in ("cpu", "x86-64-v3", "aarch64-neon")
+]
 
 
 def erf(x: Array) -> Array:
@@ -88,7 +89,7 @@ def call(name: str, *args: Array, element: str = "f32", machine: str = "cpu") ->
     padding = -len(args[0]) % ROW
     rows = [np.append(arg, np.ones(padding, arg.dtype)).reshape(-1, ROW) for arg in args]
     kernel = formed(name, len(rows[0]), len(args), element)
-    return NativeKernel(kernel, resolve(machine))(*rows)[0].reshape(-1)[: len(args[0])]
+    return runnable(kernel, resolve(machine))(*rows)[0].reshape(-1)[: len(args[0])]
 
 
 def check(got: Array, exact: Array, limit: float) -> None:
