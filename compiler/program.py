@@ -13,6 +13,7 @@ from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
 from ..targets import resolve
 from .host import host_function
+from .kernel_cache import KernelCache
 from .kernels import KernelCompiler, Kernels
 from .link import link_artifact
 from .options import Options
@@ -61,14 +62,24 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
 
 
 def compile_module(
-    module: ModuleOp, options: Options, timings: Timings, packed: PackedConstants | None = None
+    module: ModuleOp,
+    options: Options,
+    timings: Timings,
+    packed: PackedConstants | None = None,
+    cache: KernelCache | None = None,
 ) -> Compiled:
     """Compile a module whose shapes are all known; it is changed.
 
-    Constants in `packed` are shared with the other executables that were made with it.
+    Args:
+        module: the graph.
+        options: what to compile for.
+        timings: to add to.
+        packed: constants that are shared with the other executables that were made with it.
+        cache: compiled kernels, to be used and added to.
+
     Raises: NncError: with the place of what cannot be compiled.
     """
-    with without_collector(), KernelCompiler(options, timings) as compiler:
+    with without_collector(), KernelCompiler(options, timings, cache=cache) as compiler:
         verify(module, timings)
         inputs = input_specs(module)
         if options.interpret:
