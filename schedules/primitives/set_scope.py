@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import AffineMapAttr
+from xdsl.ir import Operation
 
 from ...core.errors import ScheduleError
-from ...dialects.loop import AllocOp, BufferType, KernelOp, buffer_type
+from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, buffer_type
 from ...dialects.loop.types import SPACES
 from .lookup import buffer_name, find_alloc, find_stmts, listing, stmts_in
 from .rewrite import position_in, replace_buffer
@@ -49,11 +50,12 @@ def check_scopes(kernel: KernelOp) -> None:
 
     Raises: ScheduleError: it is written in one phase and read in another, which other threads run.
     """
+    phases = _phases(kernel)
     for op in kernel.body.block.ops:
         if not isinstance(op, AllocOp) or buffer_type(op.res).space.data not in OWN:
             continue
-        phases = {position_in(kernel.body.block, use.operation) for use in op.res.uses}
-        if len(phases) > 1:
+        places = {position_in(kernel.body.block, use.operation) for use in op.res.uses}
+        if len({phases[place] for place in places}) > 1:
             name = buffer_name(kernel, op.res)
             users = [
                 f"@{stmt.sym_name.data}"
@@ -65,3 +67,14 @@ def check_scopes(kernel: KernelOp) -> None:
                 f"is written in one phase and read in another by {listing(users)}",
                 hint=f"compute_at {name}",
             )
+
+
+def _phases(kernel: KernelOp) -> dict[Operation, int]:
+    """The phase of each op at the top: a parallel loop is one, what stands between two another."""
+    phases: dict[Operation, int] = {}
+    phase = 0
+    for op in kernel.body.block.ops:
+        is_parallel = isinstance(op, ForOp) and op.kind.data == "parallel"
+        phases[op] = phase + is_parallel
+        phase += 2 * is_parallel
+    return phases
