@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from ..dialects.graph.base import KernelOp
+from ..lowering.graph_to_te.site import NUMERICS, STRICT
 from ..lowering.program import PackedConstants, ProgramPlan, barrier_text, plan_program
 from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
@@ -49,6 +50,9 @@ def lower_to_te(module: ModuleOp, options: Options, timings: Timings) -> dict[st
     """
     is_host = options.target == resolve("cpu")  # tuned, not the level of its name
     module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
+    module.attributes.pop(NUMERICS, None)
+    if options.numerics == "strict":
+        module.attributes[NUMERICS] = STRICT
     if options.numerics == "fast":
         run_passes(FAST, module, timings)
     run_passes(FUSE, module, timings)
