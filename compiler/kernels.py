@@ -1,11 +1,12 @@
-"""Kernels to object code: equal ones once, in modules of several, LLVM on a thread of its own.
+"""Kernels to object code: equal ones once, those in the disk cache not at all, LLVM on a thread.
 
 Two kernels are equal when their text is, names and locations left out; their weights are arguments.
-While LLVM works on one module (without Python's lock), the next one is scheduled and emitted.
+While LLVM works on one (without Python's lock), the next one is scheduled and emitted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,26 +14,24 @@ from math import prod
 from typing import Self
 
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Operation
+from xdsl.ir import Attribute, Operation
 
 from ..core.errors import NncError, ScheduleError
 from ..core.locations import describe
 from ..dialects import sched, te
 from ..dialects.loop import KernelOp, StmtOp
 from ..lowering.llvm_to_object import compile as to_object
-from ..lowering.llvm_to_object import merge_modules
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
 from ..lowering.program import KernelCode
 from ..schedules.apply_schedules import apply_schedule
 from ..schedules.library import schedule_kernel
 from ..schedules.primitives.lookup import suggestion
+from .kernel_cache import KernelCache, KernelObject
 from .keys import KernelKeys
 from .options import Options
 from .pipelines import FAST_TILES, TO_NEST, TO_TILES, run_passes
 from .timing import Timings
 
-MODULE_KERNELS = 8
-"""Kernels in one LLVM module: fewer cost fixed time, more keep the LLVM thread waiting."""
 ALONE_POINTS = 16_384
 """A kernel with fewer points than this takes some microseconds: not worth waking threads for."""
 
@@ -48,6 +47,8 @@ class Kernels:
         schedules: what was done to it, by its symbol in the object code.
         emitted: LLVM IR of each distinct kernel, by its symbol in the object code.
         objects: object code, being made.
+        cached: how many distinct kernels were found in the disk cache: they have code and object
+            code, and none of the rest.
     """
 
     code: dict[str, KernelCode] = field(default_factory=dict[str, KernelCode])
@@ -56,6 +57,7 @@ class Kernels:
     schedules: dict[str, sched.ScheduleOp] = field(default_factory=dict[str, sched.ScheduleOp])
     emitted: dict[str, EmittedKernel] = field(default_factory=dict[str, EmittedKernel])
     objects: list[Future[bytes]] = field(default_factory=list[Future[bytes]])
+    cached: int = 0
 
 
 class KernelWatcher:
@@ -124,16 +126,27 @@ def is_small(kernel: te.KernelOp | KernelOp) -> bool:
 class KernelCompiler:
     """Compiles the kernels of one module; used as a context for its LLVM thread.
 
-    Without `make_objects` it stops at LLVM IR text.
+    Args:
+        options: what to compile for.
+        timings: to add to.
+        make_objects: without it, it stops at LLVM IR text.
+        cache: where kernels may be, and are kept.
     """
 
-    def __init__(self, options: Options, timings: Timings, *, make_objects: bool = True):
+    def __init__(
+        self,
+        options: Options,
+        timings: Timings,
+        *,
+        make_objects: bool = True,
+        cache: KernelCache | None = None,
+    ):
         self.options, self.timings, self.make_objects = options, timings, make_objects
+        self._cache = cache
         self.kernels = Kernels()
         self._keys = KernelKeys()
         self._known: dict[str, KernelCode] = {}
         self._symbols: dict[str, str] = {}
-        self._waiting: list[EmittedKernel] = []
         self._llvm = ThreadPoolExecutor(1, "nnc-llvm")
 
     def __enter__(self) -> Self:
@@ -143,25 +156,47 @@ class KernelCompiler:
         self._llvm.shutdown(cancel_futures=exception[0] is not None)
 
     def add(self, kernel: te.KernelOp | KernelOp, schedule: sched.ScheduleOp | None = None) -> None:
-        """Lower and emit a kernel, unless an equal one has been."""
+        """Lower and emit a kernel, unless an equal one has been, or the cache has it."""
         with self.timings.stage("find equal kernels"):
             key = self._keys.key(kernel, schedule)
+        if key not in self._known and not self._take_cached(key, kernel):
+            self._compile(key, kernel, schedule)
         name = kernel.sym_name.data
-        if key not in self._known:
-            symbol = self._symbols[key] = f"{name}.{key[:12]}"
-            lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
-            with self.timings.stage("emit"):
-                emitted = emit_kernel(lowered, self.options.target)
-            self._known[key] = kernel_code(lowered, emitted, is_small(kernel))
-            self.kernels.lowered[symbol] = lowered
-            if used is not None:
-                self.kernels.schedules[symbol] = used
-            self.kernels.emitted[symbol] = emitted
-            self._waiting.append(emitted)
-            if len(self._waiting) == MODULE_KERNELS:
-                self.flush()
         self.kernels.code[name] = self._known[key]
         self.kernels.symbols[name] = self._symbols[key]
+
+    def _take_cached(self, key: str, kernel: te.KernelOp | KernelOp) -> bool:
+        if self._cache is None:
+            return False
+        with self.timings.stage("find in cache"):
+            found = self._cache.load(key, argument_types(kernel))
+        if found is None:
+            return False
+        self._known[key], self._symbols[key] = found.code, found.symbol
+        done: Future[bytes] = Future()
+        done.set_result(found.object)
+        self.kernels.objects.append(done)
+        self.kernels.cached += 1
+        return True
+
+    def _compile(
+        self, key: str, kernel: te.KernelOp | KernelOp, schedule: sched.ScheduleOp | None
+    ) -> None:
+        symbol = self._symbols[key] = f"{kernel.sym_name.data}.{key[:12]}"
+        lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
+        with self.timings.stage("emit"):
+            emitted = emit_kernel(lowered, self.options.target)
+        code = self._known[key] = kernel_code(lowered, emitted, is_small(kernel))
+        self.kernels.lowered[symbol] = lowered
+        if used is not None:
+            self.kernels.schedules[symbol] = used
+        self.kernels.emitted[symbol] = emitted
+
+        def keep(made: bytes) -> None:
+            if self._cache is not None:
+                self._cache.save(key, KernelObject(symbol, code, made))
+
+        self.add_text(emitted.llvm_text, keep)
 
     def add_all(self, module: ModuleOp) -> None:
         """Compile every kernel of a module, each with its schedule if it has one.
@@ -184,22 +219,24 @@ class KernelCompiler:
         for op in module.ops:
             if isinstance(op, te.KernelOp | KernelOp):
                 self.add(op, schedules.get(op.sym_name.data))
-        self.flush()
 
-    def flush(self) -> None:
-        """Hand the kernels that wait to the LLVM thread."""
-        if self._waiting:
-            self.add_text(merge_modules([emitted.llvm_text for emitted in self._waiting]))
-            self._waiting = []
-
-    def add_text(self, llvm_text: str) -> None:
-        """Hand one module to the LLVM thread."""
+    def add_text(self, llvm_text: str, keep: Callable[[bytes], None] | None = None) -> None:
+        """Hand one module to the LLVM thread, which gives its object code to `keep`."""
         if self.make_objects:
-            self.kernels.objects.append(self._llvm.submit(self._to_object, llvm_text))
+            self.kernels.objects.append(self._llvm.submit(self._to_object, llvm_text, keep))
 
-    def _to_object(self, llvm_text: str) -> bytes:
+    def _to_object(self, llvm_text: str, keep: Callable[[bytes], None] | None) -> bytes:
         with self.timings.meanwhile("LLVM"):
-            return to_object(llvm_text, self.options.target)
+            made = to_object(llvm_text, self.options.target)
+        if keep is not None:
+            keep(made)
+        return made
+
+
+def argument_types(kernel: te.KernelOp | KernelOp) -> list[Attribute]:
+    """Of its arguments, then of its results."""
+    results = kernel.function_type.outputs.data if isinstance(kernel, te.KernelOp) else ()
+    return [*kernel.body.block.arg_types, *results]
 
 
 def kernel_code(kernel: KernelOp, emitted: EmittedKernel, small: bool) -> KernelCode:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
 
     from ..lowering.program import PackedConstants
+    from ..runtime.store import Store
     from .caching import Cache
     from .program import Compiled
     from .source import ModelSource
@@ -52,8 +53,8 @@ def compile(
         numerics: "fast" may change the order of sums, "strict" keeps it.
         shape: extents of inputs by name, where the model leaves them open.
         cache: the folder of the disk cache; `False` for none. The default is a folder of the
-            user's, or what the environment variable NNC_CACHE names ("off" for none). Modules
-            are not cached, for they may be of any size and have no bytes to go by.
+            user's, or what the environment variable NNC_CACHE names ("off" for none). Of modules
+            only kernels are kept, for they have no bytes to go by.
 
     Returns: a model to be called with arrays by input name. If all shapes are known it is compiled
         now, else for each new combination of shapes, at the first call that has it.
@@ -72,7 +73,7 @@ def compile(
 
         return load(model)
 
-    return Model(load, options, timings, shape or {}, known)
+    return Model(load, options, timings, shape or {}, known, store)
 
 
 @dataclass
@@ -96,6 +97,7 @@ class Model:
         timings: to add to.
         shapes: extents of inputs by name.
         cache: the model's part of the disk cache.
+        store: the disk cache, which holds kernels of all models.
 
     Attributes:
         options: what it is compiled for.
@@ -110,10 +112,11 @@ class Model:
         timings: Timings,
         shapes: Mapping[str, tuple[int, ...]],
         cache: ModelCache | None = None,
+        store: Store | None = None,
     ):
         self.options = options
         self.timings = timings
-        self._load, self._shapes, self._cache = load, shapes, cache
+        self._load, self._shapes, self._cache, self._store = load, shapes, cache, store
         self._variants: OrderedDict[Shapes, _Variant] = OrderedDict()
         self._lock = RLock()
         _MODELS.add(self)
@@ -214,7 +217,9 @@ class Model:
             if found is None and (executable := self._from_cache(shapes)) is not None:
                 found = _Variant(executable)
             if found is None:
-                return self.variant(shapes).executable
+                made = self._compile(shapes, self._store)
+                # What came from the cache lacks what was made on the way.
+                found = _Variant(made.executable, None if made.kernels.cached else made)
             self._keep(shapes, found)
             return found.executable
 
@@ -226,7 +231,7 @@ class Model:
         with self._lock:
             found = self._variants.get(shapes)
             if found is None or found.compiled is None:
-                made = self._compile(shapes)
+                made = self._compile(shapes, None)
                 found = _Variant(made.executable, made)
             self._keep(shapes, found)
             assert found.compiled is not None
@@ -250,18 +255,22 @@ class Model:
         with self.timings.stage("link"):
             return link_artifact(artifact, self.options)
 
-    def _compile(self, shapes: Shapes) -> Compiled:
+    def _compile(self, shapes: Shapes, store: Store | None) -> Compiled:
         from ..passes.graph.infer_shapes import specialize
+        from .kernel_cache import KernelCache
         from .program import compile_module
 
         module = self.module.clone()
         if not all(signature.is_static for signature in self.inputs):
             names = [signature.name for signature in self.inputs]
             specialize(module, dict(zip(names, shapes, strict=True)))
-        made = compile_module(module, self.options, self.timings, self._packed)
-        if self._cache is not None:
-            with self.timings.stage("write to cache"):
+        kernels = KernelCache.of(store, self.options)
+        made = compile_module(module, self.options, self.timings, self._packed, kernels)
+        with self.timings.stage("write to cache"):
+            if self._cache is not None:
                 self._cache.save(shapes, made.artifact)
+            elif kernels is not None:
+                kernels.trim()
         return made
 
 

@@ -44,14 +44,9 @@ class NativeKernel:
 
         Raises: InputError: number, shape or dtype of the inputs.
         """
-        types = self.emitted.args
-        split = len(types) - self.num_outputs
-        if len(inputs) != split:
-            raise InputError(f"expected {split} inputs, got {len(inputs)}")
-        packed = [_packed(i, array, types[i]) for i, array in enumerate(inputs)]
-        outputs = [
-            aligned_empty(t.physical_shape, numpy_dtype(t.element_type)) for t in types[split:]
-        ]
+        packed = packed_inputs(self.emitted, self.num_outputs, inputs)
+        types = self.emitted.args[len(packed) :]
+        outputs = [aligned_empty(t.physical_shape, numpy_dtype(t.element_type)) for t in types]
         return BoundKernel(self, packed, outputs)
 
     def __call__(self, *inputs: Array) -> list[Array]:
@@ -77,7 +72,18 @@ class BoundKernel:
     def outputs(self) -> list[Array]:
         """What the last call wrote, as logical arrays."""
         types = self._kernel.emitted.args[-len(self._outputs) :]
-        return [_unpacked(array, t) for array, t in zip(self._outputs, types, strict=True)]
+        return [unpacked(array, t) for array, t in zip(self._outputs, types, strict=True)]
+
+
+def packed_inputs(emitted: EmittedKernel, num_outputs: int, inputs: Sequence[Array]) -> list[Array]:
+    """The inputs of a kernel as it reads them.
+
+    Raises: InputError: their number, a shape or a dtype.
+    """
+    types = emitted.args[: len(emitted.args) - num_outputs]
+    if len(inputs) != len(types):
+        raise InputError(f"expected {len(types)} inputs, got {len(inputs)}")
+    return [_packed(i, array, types[i]) for i, array in enumerate(inputs)]
 
 
 def _packed(position: int, array: Array, type_: BufferType) -> Array:
@@ -90,7 +96,7 @@ def _packed(position: int, array: Array, type_: BufferType) -> Array:
     return pack(np.ascontiguousarray(array).view(dtype), type_.layout_map, type_.physical_shape)
 
 
-def _unpacked(array: Array, type_: BufferType) -> Array:
+def unpacked(array: Array, type_: BufferType) -> Array:
     """The logical array that a physical buffer holds."""
     if array.shape == type_.extents and type_.layout.name == "none":
         return array

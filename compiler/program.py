@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from ..dialects.graph.base import KernelOp
+from ..lowering.graph_to_te.site import NUMERICS, STRICT
 from ..lowering.program import PackedConstants, ProgramPlan, barrier_text, plan_program
 from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
 from ..targets import resolve
 from .host import host_function
+from .kernel_cache import KernelCache
 from .kernels import KernelCompiler, Kernels
 from .link import link_artifact
 from .options import Options
@@ -45,6 +47,9 @@ def set_target(module: ModuleOp, options: Options) -> None:
     """Write into a module what it is compiled for: passes ask it."""
     is_host = options.target == resolve("cpu")  # tuned, not the level of its name
     module.attributes["nnc.target"] = StringAttr("cpu" if is_host else options.target.name)
+    module.attributes.pop(NUMERICS, None)
+    if options.numerics == "strict":
+        module.attributes[NUMERICS] = STRICT
 
 
 def lower_to_te(
@@ -69,14 +74,24 @@ def lower_to_te(
 
 
 def compile_module(
-    module: ModuleOp, options: Options, timings: Timings, packed: PackedConstants | None = None
+    module: ModuleOp,
+    options: Options,
+    timings: Timings,
+    packed: PackedConstants | None = None,
+    cache: KernelCache | None = None,
 ) -> Compiled:
     """Compile a module whose shapes are all known; it is changed.
 
-    Constants in `packed` are shared with the other executables that were made with it.
+    Args:
+        module: the graph.
+        options: what to compile for.
+        timings: to add to.
+        packed: constants that are shared with the other executables that were made with it.
+        cache: compiled kernels, to be used and added to.
+
     Raises: NncError: with the place of what cannot be compiled.
     """
-    with without_collector(), KernelCompiler(options, timings) as compiler:
+    with without_collector(), KernelCompiler(options, timings, cache=cache) as compiler:
         verify(module, timings)
         inputs = input_specs(module)
         if options.interpret:

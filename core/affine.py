@@ -157,24 +157,43 @@ def simplify(expr: AffineExpr, ranges: Ranges) -> AffineExpr:
         else:
             terms[term] = terms.get(term, 0) + factor
     terms = {term: factor for term, factor in terms.items() if factor}
-    while any(_join_remainder(term, terms) for term in list(terms)):
+    while any(_join_remainder(term, terms, ranges) for term in list(terms)):
         pass  # what was joined may be the quotient that another remainder lacks
     return from_terms({term: factor for term, factor in terms.items() if factor})
 
 
-def _join_remainder(rest: AffineExpr | None, terms: dict[AffineExpr | None, int]) -> bool:
+def _join_remainder(
+    rest: AffineExpr | None, terms: dict[AffineExpr | None, int], ranges: Ranges
+) -> bool:
     """B * (x floordiv b) + x mod b becomes x; whether there was such a pair."""
     if type(rest) is not AffineBinaryOpExpr or rest.kind is not Kind.Mod:
         return False
     factor, divisor = terms.get(rest, 0), rest.rhs
     assert isinstance(divisor, AffineConstantExpr)
+    wanted = {term for term, found in terms.items() if found == factor * divisor.value}
     quotient = _floordiv(rest.lhs, divisor.value)
-    if not factor or terms.get(quotient) != factor * divisor.value:
+    if quotient not in wanted:
+        alike = (t for t in wanted if _is_quotient(t, rest.lhs, divisor.value, ranges))
+        quotient = next(alike, None)
+    if not factor or quotient is None:
         return False
     del terms[rest], terms[quotient]
     for inner, inner_factor in linear_terms(rest.lhs).items():
         terms[inner] = terms.get(inner, 0) + factor * inner_factor
     return True
+
+
+def _is_quotient(term: AffineExpr | None, expr: AffineExpr, divisor: int, ranges: Ranges) -> bool:
+    """Whether a term y floordiv (c*b) is x floordiv b, for y floordiv c simplifies to x.
+
+    So `(14*d0 + d1) floordiv 21` is `(2*d0 + d1 floordiv 7) floordiv 3`.
+    """
+    if type(term) is not AffineBinaryOpExpr or term.kind is not Kind.FloorDiv:
+        return False
+    if type(term.rhs) is not AffineConstantExpr:
+        return False
+    first, left = divmod(term.rhs.value, divisor)
+    return left == 0 and first > 1 and simplify(_floordiv(term.lhs, first), ranges) == expr
 
 
 def _simplify_division(term: AffineBinaryOpExpr, ranges: Ranges) -> AffineExpr:

@@ -45,8 +45,9 @@ from xdsl.traits import ConstantLike, IsolatedFromAbove, IsTerminator, Pure
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.dtypes import element_type, numpy_dtype
-from ...core.errors import NncError
+from ...core.errors import ModelError, NncError
 from ...core.irtypes import as_attribute, tensor_element, tensor_shape
+from ...core.locations import describe
 from .build import group_operands, group_results
 from .types import merge, tensor_type
 
@@ -235,7 +236,7 @@ class ConstantOp(IRDLOperation):
     def array(self) -> np.ndarray[Any, Any]:
         """The content, read-only.
 
-        Raises: VerifyException: a weight whose side file has not been loaded.
+        Raises: ModelError: a weight whose side file has not been loaded.
         """
         import numpy as np
 
@@ -243,7 +244,12 @@ class ConstantOp(IRDLOperation):
         shape = tensor_shape(self.res.type)
         if isinstance(self.value, WeightAttr):
             if self.value.data.array is None:
-                raise VerifyException(f"weight {self.value.data.digest[:12]} has not been loaded")
+                raise ModelError(
+                    f"the content of weight {self.value.data.digest[:12]} is not known",
+                    where=describe(self),
+                    hint="the weights of a text FILE lie in FILE.weights.safetensors: give the "
+                    "path of FILE, or call nnc.textir.weights.load(module, path)",
+                )
             return self.value.data.array
         content = self.value.data.data
         is_bool = dtype == np.bool_

@@ -48,14 +48,21 @@ def _lower_softmax(logarithm: bool, op: norm.AxisOp, at: Site) -> Sequence[Tenso
     parts = at.k.compute("parts", _like(x), part)
     total = reduce_over(at, parts, [axis], "sum", lambda v: v, name="total")
 
-    # One quotient or logarithm a row; each element is then multiplied or reduced.
-    scale = _mapped(at, total, fn.log if logarithm else lambda v: 1.0 / v, "scale")
+    if logarithm:
+        logs = _mapped(at, total, fn.log, "scale")
+        return [_of_rows(at, x, lambda *i: shifted(*i) - _at(logs, i, kept))]
+    if at.is_strict:
+        return [_of_rows(at, x, lambda *i: parts[i] / _at(total, i, kept))]
+    # One quotient a row, at least 1 below the line; each element is then multiplied.
+    scale = _mapped(at, total, lambda v: 1.0 / v, "scale")
+    return [_of_rows(at, x, lambda *i: parts[i] * _at(scale, i, kept))]
 
-    def body(*i: Index) -> Scalar:
-        value = shifted(*i) - _at(scale, i, kept) if logarithm else parts[i] * _at(scale, i, kept)
-        return value.cast(x.dtype)
 
-    return [at.k.compute(at.name, _like(x), body)]
+def _of_rows(at: Site, x: Tensor, body: Callable[..., Scalar]) -> Tensor:
+    def cast(*i: Index) -> Scalar:
+        return body(*i).cast(x.dtype)
+
+    return at.k.compute(at.name, _like(x), cast)
 
 
 def mean_over(at: Site, x: Tensor, axes: Sequence[int], dtype: Attribute) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from xdsl.dialects.builtin import f32
+from xdsl.dialects.builtin import ModuleOp, StringAttr, f32
 from xdsl.ir import Attribute, SSAValue
 
 from ...core.errors import UnsupportedError
@@ -19,6 +19,9 @@ from ...dialects.te_build.tensor import Splat
 if TYPE_CHECKING:
     import numpy as np
 
+NUMERICS = "nnc.numerics"
+"""A module's attribute: `STRICT`, or absent."""
+STRICT = StringAttr("strict")
 Lowering: TypeAlias = "Callable[[Any, Site], Sequence[Tensor]]"
 """From an operator and its surroundings to one tensor for each result."""
 
@@ -40,6 +43,12 @@ class Site:
         self.k = builder
         self._tensors = tensors
         self._tables = tables
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether every result must be rounded as its definition says: `nnc.numerics`."""
+        module = self.op.get_toplevel_object()
+        return isinstance(module, ModuleOp) and module.attributes.get(NUMERICS) == STRICT
 
     def __getitem__(self, value: SSAValue) -> Tensor:
         found = self._tensors.get(value)

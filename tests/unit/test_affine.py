@@ -52,6 +52,13 @@ def test_simplified_expressions_have_the_same_value_within_their_bounds(seed: in
         # an index taken apart into three and put together
         (dim(2) // 21 * 21 + (dim(2) // 7) % 3 * 7 + dim(2) % 7, dim(2)),
         (dim(2) % 7 + dim(2) // 21 * 21 + (dim(2) // 7) % 3 * 7, dim(2)),
+        # ... after its multiples of 14 were taken out of some of the divisions
+        (
+            (dim(0) * 14 + dim(2)) // 21 * 21
+            + ((dim(0) * 14 + dim(2)) // 7) % 3 * 7
+            + (dim(0) * 14 + dim(2)) % 7,
+            dim(0) * 14 + dim(2),
+        ),
         ((dim(0) * 8 + dim(1)) // 12, (dim(0) * 2) // 3),
     ],
 )

@@ -402,3 +402,27 @@ def test_strict_numerics_add_a_bias_after_the_products():
     np.testing.assert_array_equal(strict, 2.0**26 + 8)
     fast = nnc.compile(model, threads=1)(x=x)["y"]
     assert np.abs(fast - strict).max() <= 8
+
+
+def test_strict_softmax_divides():
+    """Its exponentials as they are computed alone, summed in order, then one division each."""
+    exponential = make_model(
+        [
+            helper.make_node("ReduceMax", ["x"], ["t"], axes=[1], keepdims=1),
+            helper.make_node("Sub", ["x", "t"], ["d"]),
+            helper.make_node("Exp", ["d"], ["y"]),
+        ],
+        {"x": (9, 70)},
+        {"y": (9, 70)},
+    )
+    softmax = make_model(
+        [helper.make_node("Softmax", ["x"], ["y"])], {"x": (9, 70)}, {"y": (9, 70)}
+    )
+    x = RNG.standard_normal((9, 70), np.float32)
+    parts = nnc.compile(exponential, numerics="strict")(x=x)["y"]
+    totals = np.cumsum(parts, axis=1, dtype=np.float32)[:, -1:]
+    strict = nnc.compile(softmax, numerics="strict")(x=x)["y"]
+    np.testing.assert_array_equal(strict, parts / totals)
+    fast = nnc.compile(softmax)(x=x)["y"]
+    assert (fast != strict).any(), "the reciprocal of a row's sum is rounded once more"
+    np.testing.assert_allclose(fast, strict, rtol=1e-6)

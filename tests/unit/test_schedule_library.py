@@ -1,6 +1,5 @@
 """What the library makes of row kernels, reductions and transpositions, as machine code."""
 
-import platform
 from math import prod
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
+from nnc.compiler.emulated import EmulatedKernel, can_run, runnable
 from nnc.compiler.native import NativeKernel
 from nnc.dialects.loop import ForOp
 from nnc.dialects.te import KernelOp
@@ -21,11 +21,15 @@ from nnc.targets import resolve
 from nnc.textir import parse
 
 Array = np.ndarray[Any, Any]
-IS_X86 = platform.machine() == "x86_64"
-MACHINES = ["cpu", pytest.param("x86-64-v3", marks=pytest.mark.skipif(not IS_X86, reason="x86"))]
+MACHINES = [
+    pytest.param(name, marks=pytest.mark.skipif(not can_run(resolve(name)), reason="cannot run"))
+    for name in ("cpu", "x86-64-v3", "aarch64-neon")
+]
 
 
-def check(text: str, inputs: list[Array], machine: str, numerics: str = "fast") -> NativeKernel:
+def check(
+    text: str, inputs: list[Array], machine: str, numerics: str = "fast"
+) -> NativeKernel | EmulatedKernel:
     """Compile a te kernel by the library's schedule, and compare with the reference."""
     made = next(iter(parse(text).ops))
     assert isinstance(made, KernelOp)
@@ -35,7 +39,7 @@ def check(text: str, inputs: list[Array], machine: str, numerics: str = "fast") 
     schedule_kernel(kernel, resolve(machine), numerics)
     form_tiles(kernel)
     module.verify()
-    native = NativeKernel(kernel, resolve(machine))
+    native = runnable(kernel, resolve(machine))
     for got, want, error in zip(native(*inputs), expected, errors, strict=True):
         assert (difference(got, want) <= error).all()
     return native
@@ -219,7 +223,7 @@ def test_reductions_over_any_axes(shape: tuple[int, ...], axes: str, combiner: s
     }}
     """
     x = np.random.default_rng(6).standard_normal(shape).astype(np.float32)
-    for machine in ("cpu", "x86-64-v3") if IS_X86 else ("cpu",):
+    for machine in filter(lambda name: can_run(resolve(name)), ("cpu", "x86-64-v3")):
         check(text, [x], machine)
         check(text, [x], machine, "strict")
 
@@ -246,7 +250,7 @@ def test_panels_of_a_large_dynamic_factor_are_copied(machine: str, epilogue: boo
     schedule = schedule_kernel(kernel, resolve(machine), "fast")
     assert any(op.name == "sched.cache_read" for op in schedule.body.block.ops)
     form_tiles(kernel)
-    (got,) = NativeKernel(kernel, resolve(machine))(*inputs)
+    (got,) = runnable(kernel, resolve(machine))(*inputs)
     exact = inputs[0].astype(np.float64) @ inputs[1]
     want = np.maximum(exact + inputs[2], 0) if epilogue else exact
     np.testing.assert_allclose(got, want, rtol=0, atol=3e-4)
@@ -273,20 +277,21 @@ def test_interleaved_rows_are_read_along_memory(machine: str, shape: tuple[int, 
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_rows_of_a_stack_of_matrices_share_tiles(machine: str) -> None:
+@pytest.mark.parametrize("width", [40, 32])
+def test_rows_of_a_stack_of_matrices_share_tiles(machine: str, width: int) -> None:
     """Tiles of rows run through x[p floordiv 7, p mod 7] though no matrix has as many rows."""
-    result = type_of((2, 3, 7, 40))
+    result = type_of((2, 3, 7, width))
     text = f"""
-    te.kernel @k(%x: {type_of((2, 3, 7, 20))}, %w: {type_of((20, 40))}, %b: {type_of((40,))}) -> {result} {{
-      %c = te.compute @c [p: 42, j: 40] sum [k: 20] {{
+    te.kernel @k(%x: {type_of((2, 3, 7, 20))}, %w: {type_of((20, width))}, %b: {type_of((width,))}) -> {result} {{
+      %c = te.compute @c [p: 42, j: {width}] sum [k: 20] {{
         %x[p floordiv 21, p floordiv 7 mod 3, p mod 7, k] * %w[k, j]
-      }} : {type_of((42, 40))}
-      %y = te.compute @y [b: 2, h: 3, i: 7, j: 40] {{ %c[21 * b + 7 * h + i, j] + %b[j] }} : {result}
+      }} : {type_of((42, width))}
+      %y = te.compute @y [b: 2, h: 3, i: 7, j: {width}] {{ %c[21 * b + 7 * h + i, j] + %b[j] }} : {result}
       te.return %y
     }}
     """  # noqa: E501
     random = np.random.default_rng(8)
-    shapes = ((2, 3, 7, 20), (20, 40), (40,))
+    shapes = ((2, 3, 7, 20), (20, width), (width,))
     check(text, [random.standard_normal(s).astype(np.float32) for s in shapes], machine)
     made = next(iter(parse(text).ops))
     assert isinstance(made, KernelOp)

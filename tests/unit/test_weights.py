@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from xdsl.dialects.builtin import ModuleOp
 
+import nnc
 from nnc.core.errors import ModelError
 from nnc.dialects.graph.base import ConstantOp, Weight, WeightAttr
 from nnc.textir import weights
@@ -86,3 +87,18 @@ def test_a_broken_file_is_refused(tmp_path: Path, content: bytes) -> None:
     weights.side_file(tmp_path / "net.nn").write_bytes(content)
     with pytest.raises(ModelError):
         weights.load(module, tmp_path / "net.nn")
+
+
+def test_a_model_without_its_weights_is_refused() -> None:
+    text = """
+    func.func @main(%x: tensor<8x100xf32>) -> tensor<8x32xf32> {
+      %w = graph.constant #graph.weight<"abcdef0123456789"> : tensor<100x32xf32>
+      %0 = graph.matmul(%x, %w) : tensor<8x32xf32>
+      func.return %0
+    }
+    """
+    with pytest.raises(ModelError, match="content of weight abcdef012345 is not known") as found:
+        nnc.compile(nnc.parse(text))
+    assert found.value.where == "<text>:3:12"
+    assert found.value.hint is not None
+    assert "weights.safetensors" in found.value.hint
