@@ -18,8 +18,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import SymbolTable
 
 from ...core.errors import InputError, NncError, PassError
-from ...dialects import te
+from ...dialects import loop, te
+from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp, KernelOp, YieldOp
+from ...dialects.graph.types import layout
 from . import evaluate
 from .meaning import Array
 
@@ -54,9 +56,23 @@ def run_block(block: Block, inputs: Sequence[Array], call: Caller | None = None)
         operands = [values[operand] for operand in op.operands]
         if isinstance(op, ReturnOp | YieldOp):
             return operands
-        results = _run_op(op, operands, call)
-        values.update(zip(op.results, results, strict=True))
+        values.update(zip(op.results, run_op(op, operands, call), strict=True))
     raise PassError("a block without a terminator")
+
+
+def run_op(op: Operation, operands: list[Array], call: Caller | None = None) -> Sequence[Array]:
+    """The results of one op of a function.
+
+    A result whose type names a layout goes through its memory: a layout in which two elements
+    share a place shows.
+    """
+    results = _run_op(op, operands, call)
+    if not any(layout(result.type) for result in op.results):
+        return results
+    from ..memory import through_memory
+
+    buffers = [buffer_of(result.type) for result in op.results]
+    return [through_memory(x, b, b) for x, b in zip(results, buffers, strict=True)]
 
 
 def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequence[Array]:
@@ -80,7 +96,26 @@ def _run_call(
         return run_function(callee, operands, call=call)
     if callee is None or call is None:
         raise PassError(f"cannot run the callee {op.callee}")
+    if isinstance(callee, loop.KernelOp):
+        operands = _as_callee_reads(callee, op, operands)
     return call(callee, operands)
+
+
+def _as_callee_reads(
+    callee: loop.KernelOp, op: Operation, operands: Sequence[Array]
+) -> list[Array]:
+    """A kernel reads memory as its buffers say, whatever layout the caller wrote it in."""
+    from ..memory import through_memory
+
+    found = list(operands)
+    for at, (operand, argument) in enumerate(
+        zip(op.operands, callee.body.block.args, strict=False)
+    ):
+        buffer = loop.buffer_type(argument)
+        if at in callee.const_positions or buffer.layout == buffer_of(operand.type).layout:
+            continue  # the content of constants is packed for the kernel
+        found[at] = through_memory(operands[at], buffer_of(operand.type), buffer)
+    return found
 
 
 def run_module(
