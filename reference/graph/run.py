@@ -61,12 +61,15 @@ def run_block(block: Block, inputs: Sequence[Array], call: Caller | None = None)
 
 
 def run_op(op: Operation, operands: list[Array], call: Caller | None = None) -> Sequence[Array]:
-    """The results of one op of a function.
+    """The results of one op of a function, as who reads them finds them."""
+    return as_stored(op, _run_op(op, operands, call))
 
-    A result whose type names a layout goes through its memory: a layout in which two elements
-    share a place shows.
+
+def as_stored(op: Operation, results: Sequence[Array]) -> Sequence[Array]:
+    """Results whose types name a layout go through its memory.
+
+    A layout in which two elements share a place shows.
     """
-    results = _run_op(op, operands, call)
     if not any(layout(result.type) for result in op.results):
         return results
     from ..memory import through_memory
@@ -96,25 +99,37 @@ def _run_call(
         return run_function(callee, operands, call=call)
     if callee is None or call is None:
         raise PassError(f"cannot run the callee {op.callee}")
-    if isinstance(callee, loop.KernelOp):
-        operands = _as_callee_reads(callee, op, operands)
-    return call(callee, operands)
+    if not isinstance(callee, loop.KernelOp):
+        return call(callee, operands)
+    results = call(callee, as_callee_reads(callee, op, operands))
+    return as_caller_reads(callee, op, results)
 
 
-def _as_callee_reads(
-    callee: loop.KernelOp, op: Operation, operands: Sequence[Array]
-) -> list[Array]:
-    """A kernel reads memory as its buffers say, whatever layout the caller wrote it in."""
+def as_callee_reads(callee: loop.KernelOp, op: Operation, operands: Sequence[Array]) -> list[Array]:
+    """What a kernel finds in its arguments' memory, in whatever layout the caller wrote it."""
     from ..memory import through_memory
 
     found = list(operands)
     for at, (operand, argument) in enumerate(
         zip(op.operands, callee.body.block.args, strict=False)
     ):
-        buffer = loop.buffer_type(argument)
-        if at in callee.const_positions or buffer.layout == buffer_of(operand.type).layout:
-            continue  # the content of constants is packed for the kernel
-        found[at] = through_memory(operands[at], buffer_of(operand.type), buffer)
+        written, read = buffer_of(operand.type), loop.buffer_type(argument)
+        # the content of constants is packed for the kernel
+        if at not in callee.const_positions and written.layout != read.layout:
+            found[at] = through_memory(operands[at], written, read)
+    return found
+
+
+def as_caller_reads(callee: loop.KernelOp, op: Operation, results: Sequence[Array]) -> list[Array]:
+    """What the caller finds in the memory that a kernel wrote in its own layout."""
+    from ..memory import through_memory
+
+    found = list(results)
+    arguments = callee.body.block.args[len(op.operands) :]
+    for at, (result, argument) in enumerate(zip(op.results, arguments, strict=True)):
+        written, read = loop.buffer_type(argument), buffer_of(result.type)
+        if written.layout != read.layout:
+            found[at] = through_memory(results[at], written, read)
     return found
 
 

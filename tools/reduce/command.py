@@ -93,13 +93,14 @@ class Command:
         return call(main, words[1:])
 
 
-def write_module(module: ModuleOp, path: str, header: str = "") -> None:
+def write_module(module: ModuleOp, path: str, header: str = "", *, locations: bool = False) -> None:
     """Write a module's text, and its weights beside it.
 
     Raises: InputError: the file cannot be written.
     """
     try:
-        Path(path).write_text(f"{header}{print_module(module).rstrip()}\n")
+        text = print_module(module, locations=locations).rstrip()
+        Path(path).write_text(f"{header}{text}\n")
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", where=path) from None
     if arrays := collect(module):

@@ -86,7 +86,10 @@ class Session:
 
     def _round(self) -> bool:
         """Every move once; whether any change was kept."""
-        return any([self._reduce(move) for move in self.moves])
+        changed = False
+        for move in self.moves:
+            changed |= self._reduce(move)
+        return changed
 
     def _reduce(self, move: Move) -> bool:
         """Sites of a move, in chunks that become smaller; whether any change was kept."""

@@ -1,0 +1,43 @@
+"""What a bisection found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
+
+from .values import Difference
+
+IMPORT, CODE, PLAN, THREADS = "import", "code generation", "memory plan", "threads"
+"""Stages that are no passes."""
+
+
+@dataclass
+class Finding:
+    """The stage after which the result is wrong, and what is to blame.
+
+    Attributes:
+        stage: a pass's flag, or one of the names above.
+        step: its number in the pipeline; `None` for a stage that is no pass.
+        node: the nodes of the model, or the lines of the text.
+        op: the op to blame, where it is known.
+        how: what became of it.
+        output: the output in which it shows.
+        difference: of that output.
+        local: of the op's own result.
+        also: other steps that may be to blame, where they could not be told apart.
+        start: a state that is right, to reduce a reproducer from.
+    """
+
+    stage: str
+    step: int | None
+    node: str
+    how: str
+    op: Operation | None = None
+    output: str = ""
+    difference: Difference = field(default_factory=Difference)
+    local: Difference = field(default_factory=Difference)
+    also: list[str] = field(default_factory=list[str])
+    start: ModuleOp | None = None
+    trail: list[tuple[str, Difference]] = field(default_factory=list[tuple[str, Difference]])
