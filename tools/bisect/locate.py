@@ -100,6 +100,9 @@ class _Location:
             return Culprit(was, f"{was.name} became a constant with another content", difference)
         if was.name == op.name and len(was.operands) == len(op.operands):
             lost = self._changed_operand(was.operands, op.operands)
+            if isinstance(lost, graph.ConstantOp):
+                how = f"{op.name} reads another constant than {describe(lost)}"
+                return Culprit(was, how, difference)
             if lost is not None:
                 return Culprit(lost, f"the result of {lost.name} is no longer used", difference)
         return Culprit(was, f"{was.name} gives another result", difference)

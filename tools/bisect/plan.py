@@ -26,9 +26,10 @@ class Overwritten:
     """A value that is destroyed before its last use.
 
     Attributes:
-        value: made by the call to blame for nothing but its memory.
-        reader: the call that finds something else.
-        writer: the call after which it is gone, if that was seen.
+        value: what is gone.
+        reader: the call that needs it.
+        writer: the call after which it is gone, if that was seen; the reader itself, where its
+            results or temporaries lie in the same memory.
     """
 
     value: SSAValue
@@ -98,6 +99,8 @@ class _Watch:
         for value, live in self.live.items():
             if value not in self.gone and not _same(live, workspace):
                 self.gone[value] = call
+                if value in call.operands:  # while it reads it
+                    self.found = Overwritten(value, call, call)
         for value, (pointer, buffer) in zip(
             call.results, places[len(call.operands) :], strict=False
         ):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from xdsl.dialects.builtin import ModuleOp
 
@@ -113,6 +112,8 @@ class Reproduction:
     def _levels(self, first: int) -> Iterator[int]:
         """States to begin with: before the pass, as te kernels, as the graph."""
         names = [step.flag for step in self.pipeline.steps]
+        if self.finding.stage == PLAN:  # of a program: what shows it are several kernels
+            yield from (names.index(name) for name in ("fuse",) if name in names)
         yield first
         for name in ("convert-te-to-loop", "convert-graph-to-te", "fuse", "winograd"):
             if name in names[:first]:
@@ -140,13 +141,15 @@ class Reproduction:
         return Reproducer(session.run(), steps, self._native)
 
 
-def write(reproducer: Reproducer, path: str, plugins: Sequence[str]) -> str:
-    """Write it, the command on its first line; returns the command.
+def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:
+    """Write it; its first lines say how to run it, and what it shows. Returns the command.
 
     Raises: InputError: the file cannot be written.
     """
     command = shlex.join(["nn-opt", *reproducer.arguments(path, plugins)])
-    write_module(reproducer.module, path, f"// {command}\n", locations=True)
+    where = f" at {finding.node}" if finding.node else ""
+    what = f"'{finding.stage}'{where}: {finding.how}"
+    write_module(reproducer.module, path, f"// {command}\n// {what}\n")
     return command
 
 
@@ -154,4 +157,4 @@ def run(reproducer: Reproducer, path: str, plugins: Sequence[str]) -> Outcome:
     """What nn-opt says to it."""
     from ..nn_opt import main
 
-    return call(main, [*reproducer.arguments(str(Path(path)), plugins)])
+    return call(main, reproducer.arguments(path, plugins))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+
+from xdsl.ir import Operation
 
 from ...compiler.options import Options
 from ...compiler.program import Compiled, compile_kernels
@@ -13,9 +15,10 @@ from ...compiler.timing import Timings
 from ...core.locations import describe
 from ...runtime.arrays import Array
 from .finding import CODE, IMPORT, PLAN, THREADS, Finding
+from .inside import narrowed
 from .kernels import Case, Natively, calls_of, cases_of, check_case, suspects
 from .locate import Culprit, locate
-from .plan import find_overwritten
+from .plan import Overwritten, find_overwritten
 from .steps import Pipeline
 from .trace import Trace, trace
 from .values import Difference, Tolerance, Wanted, compare
@@ -172,18 +175,19 @@ class Search:
             return Finding(CODE, None, node, how, case.call, local=difference)
         finding = Finding(steps[0].flag, found[0], node, how, case.call, local=local)
         finding.also = [step.flag for step in steps[1:]]
+        states = self.pipeline.state(found[0]), self.pipeline.state(found[0] + 1)
+        inner = narrowed(case, states, self.trace(before), self.tolerance)
+        if inner is not None:
+            finding.node, finding.how = inner.node, f"{inner.how} in kernel @{case.symbol}"
+            finding.local = inner.difference
         return finding
 
     def _in_plan(self, compiled: Compiled) -> Finding | None:
         """Kernels are right one by one: memory that is reused too early, or threads."""
         self.say("watching the memory of the program")
         found = find_overwritten(compiled, self.inputs)
-        if found is not None and found.value.owner is not None:
-            maker = found.value.owner
-            writer = f"by {describe(found.writer)} " if found.writer is not None else ""
-            how = f"overwritten {writer}before {describe(found.reader)} reads it"
-            node = describe(maker) if not isinstance(maker, Sequence) else ""
-            return Finding(PLAN, None, node, how, found.reader)
+        if found is not None:
+            return _overwritten(found)
         if self.options.threads > 1:
             single = replace(self.options, threads=1)
             state = self.pipeline.state(len(self.pipeline.steps)).clone()
@@ -207,6 +211,18 @@ def first_wrong(is_wrong: Callable[[int], bool], last: int, *, linear: bool) -> 
         middle = (right + wrong) // 2
         right, wrong = (right, middle) if is_wrong(middle) else (middle, wrong)
     return wrong
+
+
+def _overwritten(found: Overwritten) -> Finding:
+    maker = found.value.owner
+    node = describe(maker) if isinstance(maker, Operation) else ""
+    reader = describe(found.reader)
+    if found.writer is found.reader:
+        how = f"its memory is written by its last reader, {reader}, while it is read"
+    else:
+        writer = f" by {describe(found.writer)}" if found.writer is not None else ""
+        how = f"its memory is written{writer} before {reader} reads it"
+    return Finding(PLAN, None, node, how, found.reader)
 
 
 def _finding(flag: str, step: int, culprit: Culprit | None) -> Finding:

@@ -97,7 +97,7 @@ def _reproduce(flags: Flags, pipeline: Pipeline, finding: Finding, console: Cons
         console.print(text, soft_wrap=True, highlight=False)
         return
     path = flags.output or f"{Path(flags.model).stem}.bisect.nn"
-    command = write(found, path, flags.plugins)
+    command = write(found, finding, path, flags.plugins)
     outcome = run_reproducer(found, path, flags.plugins)
     if not outcome.status:
         raise InputError("the reproducer does not fail in nn-opt", where=path)

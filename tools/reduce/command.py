@@ -99,7 +99,7 @@ def write_module(module: ModuleOp, path: str, header: str = "", *, locations: bo
     Raises: InputError: the file cannot be written.
     """
     try:
-        text = print_module(module, locations=locations).rstrip()
+        text = print_module(module).rstrip()
         Path(path).write_text(f"{header}{text}\n")
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", where=path) from None
