@@ -62,7 +62,7 @@ def _computed(case: Case, state: ModuleOp) -> Computed:
     return found
 
 
-def _giving_all(kernel: te.KernelOp) -> tuple[te.KernelOp, list[SSAValue]]:
+def _giving_all(kernel: te.KernelOp) -> tuple[te.KernelOp, Sequence[SSAValue]]:
     """A copy of a kernel that returns the result of every compute."""
     copy = kernel.clone()
     block = copy.body.block

@@ -64,7 +64,9 @@ class OnnxRuntime:
         """Every tensor inside the model by name, with its node and its number there."""
         import onnx
 
-        proto = onnx.load(self.model)
+        from ...frontends.onnx.load import load_model
+
+        proto, _ = load_model(self.model)
         names = {output.name for output in proto.graph.output}
         places: dict[str, tuple[str, int]] = {}
         for node in proto.graph.node:

@@ -18,6 +18,7 @@ from xdsl.dialects.builtin import (
     FunctionType,
     ModuleOp,
     TensorType,
+    UnrankedTensorType,
 )
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineConstantExpr, AffineExpr, AffineMap
@@ -54,12 +55,22 @@ class ShrinkExtents:
         pairs = dict(cast("Sequence[tuple[int, int]]", sites))
         if len(pairs) != len(sites):
             raise Refused
+        was_open = _has_open(module)
         for op in list(module.ops):
             if isinstance(op, func.FuncOp):
                 _shrink_function(op, pairs)
             elif isinstance(op, te.KernelOp | loop.KernelOp):
                 _shrink_kernel(op, pairs)
         infer_shapes(module)
+        if _has_open(module) and not was_open:
+            raise Refused
+
+
+def _has_open(module: ModuleOp) -> bool:
+    """Whether any shape is not known."""
+    return any(
+        isinstance(type_, UnrankedTensorType) or -1 in _extents(type_) for type_ in _types(module)
+    )
 
 
 def _types(module: ModuleOp) -> Iterator[Attribute]:
@@ -94,13 +105,20 @@ def _shrink_function(function: func.FuncOp, pairs: Pairs) -> None:
     for op in [op for op in walk(function) if op is not function]:
         if isinstance(op, graph.ConstantOp):
             _shrink_constant(op, pairs)
-        elif isinstance(op, graph.GraphOp):
-            for result in op.results:
-                known = info(result)
-                _set_type(result, tensor_type(None, known.element, None))
-        elif isinstance(op, graph.KernelOp | te.CallOp):
+        elif isinstance(op, graph.GraphOp | graph.KernelOp):
             for value in (*op.results, *(a for r in op.regions for a in r.block.args)):
-                _set_type(value, _renewed(value.type, pairs))
+                _forget(value, pairs)
+        elif isinstance(op, te.CallOp):
+            for result in op.results:
+                _set_type(result, _renewed(result.type, pairs))
+
+
+def _forget(value: SSAValue, pairs: Pairs) -> None:
+    """Leave the shape to inference; a layout stays, and so the rank."""
+    if layout(value.type) is not None:
+        _set_type(value, _renewed(value.type, pairs))
+    else:
+        _set_type(value, tensor_type(None, info(value).element, None))
 
 
 def _set_type(value: SSAValue, type_: Attribute) -> None:

@@ -126,17 +126,16 @@ class WrongDtypePass(ModulePass):
 
 @dataclass(frozen=True)
 class WrongTailPass(ModulePass):
-    """The last iteration of a kernel's outermost loop is left out."""
+    """The last iteration of a kernel's first loop is left out."""
 
     name = "wrong-tail"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        kernel = list(_all(op, loop.KernelOp))[1]
-        for each in kernel.body.block.ops:
-            if isinstance(each, loop.ForOp) and each.constant_range is not None:
-                _, high = each.constant_range
-                each.properties["upper"] = AffineMapAttr(AffineMap.constant_map(high - 1))
-                return
+        for kernel in _all(op, loop.KernelOp):
+            outermost = next((o for o in kernel.body.block.ops if isinstance(o, loop.ForOp)), None)
+            if outermost is not None and outermost.constant_range is not None:
+                _, high = outermost.constant_range
+                outermost.properties["upper"] = AffineMapAttr(AffineMap.constant_map(high - 1))
 
 
 @dataclass(frozen=True)
