@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from .values import Difference
@@ -26,8 +25,8 @@ class Finding:
         output: the output in which it shows.
         difference: of that output.
         local: of the op's own result.
-        also: other steps that may be to blame, where they could not be told apart.
-        start: a state that is right, to reduce a reproducer from.
+        others: other stages, with the numbers of those that are steps, that may be to blame.
+        trail: how far the outputs are off after each pass that was tried.
     """
 
     stage: str
@@ -38,6 +37,5 @@ class Finding:
     output: str = ""
     difference: Difference = field(default_factory=Difference)
     local: Difference = field(default_factory=Difference)
-    also: list[str] = field(default_factory=list[str])
-    start: ModuleOp | None = None
+    others: list[tuple[str, int | None]] = field(default_factory=list[tuple[str, int | None]])
     trail: list[tuple[str, Difference]] = field(default_factory=list[tuple[str, Difference]])

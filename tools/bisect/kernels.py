@@ -28,6 +28,7 @@ from ...passes.graph.bind_inputs import main_function
 from ...reference.graph.run import as_callee_reads, as_caller_reads
 from ...reference.steps import NotChecked
 from ...runtime.arrays import Array
+from .isolate import isolated
 from .steps import Pipeline
 from .trace import Trace, run_callee, run_wanted
 from .values import Difference, Tolerance, Wanted, compare
@@ -109,7 +110,7 @@ def _known_results(op: Operation, known: Mapping[object, list[Wanted]]) -> Seque
 
 
 class Natively:
-    """Runs kernels as machine code, each made once."""
+    """Runs kernels as machine code, each made once, in a child process."""
 
     def __init__(self, options: Options):
         self.options = options
@@ -120,7 +121,8 @@ class Natively:
         assert isinstance(kernel, te.KernelOp | loop.KernelOp)
         if kernel not in self._made:
             self._made[kernel] = NativeKernel(self._tiles(kernel), self.options.target)
-        return self._made[kernel](*inputs)
+        native = self._made[kernel]
+        return isolated(lambda: native(*inputs))
 
     def _tiles(self, kernel: te.KernelOp | loop.KernelOp) -> loop.KernelOp:
         if isinstance(kernel, te.KernelOp):
@@ -155,38 +157,40 @@ def check_case(case: Case, call: te.CallOp, run: Runner, tolerance: Tolerance) -
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Whether a kernel is right after some steps; `None` if it could not be found out."""
+class Suspects:
+    """The steps that may have broken a kernel.
 
-    right: bool | None
+    Attributes:
+        steps: their numbers; none: the code made after them is wrong.
+        certain: whether interpreters said so. Else the kernel takes too long for them, its code
+            is right before these steps and wrong after them, and making the code may be to blame.
+        difference: of the first state that is wrong.
+    """
+
+    steps: list[int]
+    certain: bool
     difference: Difference
-
-
-def verdict(case: Case, state: ModuleOp, natively: Natively, tolerance: Tolerance) -> Verdict:
-    """What a state makes of one call."""
-    call = calls_of(state)[case.number]
-    try:
-        difference = check_case(case, call, run_callee, tolerance)
-        return Verdict(not difference.is_wrong, difference)
-    except NotChecked:
-        difference = check_case(case, call, natively, tolerance)
-        return Verdict(None if difference.is_wrong else True, difference)
 
 
 def suspects(
     case: Case, pipeline: Pipeline, first: int, natively: Natively, tolerance: Tolerance
-) -> tuple[list[int], Difference]:
-    """The steps after state `first` that may have broken a kernel; none: its code is wrong.
-
-    More than one only where the states between them take too long to interpret.
-    """
+) -> Suspects:
+    """The steps after state `first` that may have broken a kernel."""
     unknown: list[int] = []
+    difference = Difference()
     for number in range(first + 1, len(pipeline.steps) + 1):
-        found = verdict(case, pipeline.state(number), natively, tolerance)
-        if found.right:
+        call = calls_of(pipeline.state(number))[case.number]
+        try:
+            difference = check_case(case, call, run_callee, tolerance)
+            if difference.is_wrong:
+                return Suspects([*unknown, number - 1], not unknown, difference)
             unknown = []
-            continue
-        unknown.append(number - 1)
-        if found.right is False:
-            return unknown, found.difference
-    return unknown, Difference()
+        except NotChecked:
+            difference = check_case(case, call, natively, tolerance)
+            if not difference.is_wrong:
+                unknown = []
+                continue
+            unknown.append(number - 1)
+            if not any(isinstance(op, loop.StmtOp) for op in callee_of(call).walk()):
+                break  # nothing but code is made of it
+    return Suspects(unknown, not unknown, difference)

@@ -49,8 +49,9 @@ def print_finding(console: Console, finding: Finding, margins: Mapping[str, Diff
     kind = "stage" if finding.step is None else "pass"
     number = "" if finding.step is None else f" (step {finding.step + 1} of the pipeline)"
     _print(console, f"first wrong after: {kind} '{finding.stage}'{number}")
-    if finding.also:
-        _print(console, f"  or one of: {', '.join(finding.also)} (too large to be told apart)")
+    if finding.others:
+        names = ", ".join(stage for stage, _ in finding.others)
+        _print(console, f"  or: {names} (the kernel is too large to tell them apart)")
     if finding.node:
         _print(console, f"at: {finding.node}")
     _print(console, f"what: {finding.how}")

@@ -7,28 +7,39 @@ passes: one operator of the graph says more than the thirty loops that it become
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
+from ...compiler.options import Options
 from ...core.errors import NncError
 from ...core.testing import Outcome, call
-from ...dialects import te
-from ...reference.semantics import check
+from ...dialects import loop, te
+from ...reference.runnable import Runnable, inputs_for, runnables
+from ...reference.semantics import NOT_CHECKED, Report, check
 from ..opt.check import native_mismatches
 from ..opt.pipeline import Step
 from ..reduce.command import write_module
 from ..reduce.session import Session, num_operations
 from .extract import kernel_alone, neighbourhood
 from .finding import CODE, PLAN, Finding
-from .kernels import calls_of
+from .isolate import Crashed
+from .kernels import Natively, calls_of
 from .steps import Pipeline, text_of
+from .trace import widened
+from .values import Tolerance, Wanted, compare
 
 SMALL_ENOUGH = 10
 """Operations: a reproducer of so many needs no other start."""
 TRIALS, SECONDS = 600, 15.0
 """Of one reduction."""
+ALL_SECONDS = 30.0
+"""No other start is tried after this."""
+LOOSE = Tolerance(relative=1e-4)
+"""For kernels that are compared as code: another order of long sums is no failure."""
 RADII = (0, 1, 2, 4)
 """Uses around the op to blame that a reproducer may begin with."""
 
@@ -59,10 +70,14 @@ class Reproducer:
 
 
 class Failing:
-    """Whether the last step, or the code after it, changes what a module means."""
+    """Whether the last step, or the code after it, changes what a module means.
+
+    Kernels that are too large for the interpreters are compared as code: they become smaller.
+    """
 
     def __init__(self, pipeline: Pipeline, steps: Sequence[Step], native: bool):
         self.pipeline, self.steps, self.native = pipeline, steps, native
+        self.natively = Natively(Options.of(threads=1))
 
     def __call__(self, module: ModuleOp) -> bool:
         before = module
@@ -72,9 +87,40 @@ class Failing:
                 self.pipeline.apply(step, module)
             if self.native:
                 return bool(native_mismatches(module))
-            return bool(check(before, module).mismatches)
+            report = check(before, module)
+            return bool(report.mismatches) or self._code_differs(before, module, report)
         except (NncError, AssertionError, IndexError, KeyError, ValueError):
             return False  # another failure than the one that is looked for
+
+    def is_shown(self, module: ModuleOp) -> bool:
+        """Whether --check-semantics sees it."""
+        before = module
+        for step in self.steps:
+            before = module.clone()
+            self.pipeline.apply(step, module)
+        return bool(check(before, module).mismatches)
+
+    def _code_differs(self, before: ModuleOp, after: ModuleOp, report: Report) -> bool:
+        """Whether the code of a kernel that was not interpreted is another."""
+        old, new = runnables(before), runnables(after)
+        names = [o.name for o in report.outcomes if o.status == NOT_CHECKED]
+        kinds = (te.KernelOp, loop.KernelOp)
+        return any(
+            self._differ(old[name], new[name])
+            for name in names
+            if isinstance(old[name].op, kinds) and isinstance(new[name].op, kinds)
+        )
+
+    def _differ(self, old: Runnable, new: Runnable) -> bool:
+        inputs = inputs_for(old, np.random.default_rng(0), (0, 3), False)
+        right = self.natively(old.op, inputs)
+        try:
+            other = self.natively(new.op, inputs)
+        except Crashed:
+            return True
+        wanted = [Wanted(array, widened(array)) for array in right]
+        pairs = zip(wanted, other, strict=True)
+        return any(compare(want, got, LOOSE).is_wrong for want, got in pairs)
 
 
 class Reproduction:
@@ -84,9 +130,27 @@ class Reproduction:
         self.pipeline, self.finding = pipeline, finding
 
     def run(self) -> Reproducer | None:
-        """The smallest reproducer found; `None` if none fails on inputs of nn-opt's own."""
+        """The smallest reproducer found; `None` if none fails on inputs of nn-opt's own.
+
+        Where it is open which of several stages is to blame, the one that can be reproduced is:
+        the finding then names it.
+        """
+        stages = [(self.finding.stage, self.finding.step), *self.finding.others]
+        for stage, step in stages:
+            self.finding.stage, self.finding.step = stage, step
+            best = self._smallest()
+            if best is not None:
+                self.finding.others = []
+                return best
+        self.finding.stage, self.finding.step = stages[0]
+        return None
+
+    def _smallest(self) -> Reproducer | None:
         best: Reproducer | None = None
+        end = time.monotonic() + ALL_SECONDS
         for module, steps in self._starts():
+            if time.monotonic() > end:
+                break
             found = self._reduced(module, steps)
             if found is not None and (best is None or found.operations < best.operations):
                 best = found
@@ -104,10 +168,12 @@ class Reproduction:
         steps = self.pipeline.steps
         end = len(steps) if step is None else step + 1
         first = len(steps) if step is None else step
-        for number in self._levels(first):
-            state = self.pipeline.state(number)
-            for module in self._parts(state):
+        levels = list(dict.fromkeys(self._levels(first)))
+        for number in levels:
+            for module in self._parts(self.pipeline.state(number)):
                 yield module, steps[number:end]
+        for number in levels:
+            yield self.pipeline.state(number), steps[number:end]
 
     def _levels(self, first: int) -> Iterator[int]:
         """States to begin with: before the pass, as te kernels, as the graph."""
@@ -122,7 +188,7 @@ class Reproduction:
             yield 0
 
     def _parts(self, state: ModuleOp) -> Iterator[ModuleOp]:
-        """The op to blame and more and more of what is around it, then all."""
+        """The op to blame, and more and more of what is around it."""
         op = self.finding.op
         if isinstance(op, te.CallOp) and self.finding.stage != PLAN and calls_of(state):
             yield kernel_alone(state, op.callee.string_value())
@@ -131,14 +197,15 @@ class Reproduction:
                 part = neighbourhood(state, op, radius)
                 if part is not None:
                     yield part
-        yield state
 
     def _reduced(self, module: ModuleOp, steps: Sequence[Step]) -> Reproducer | None:
         fails = Failing(self.pipeline, steps, self._native)
         if not fails(module.clone()):
             return None
-        session = Session(module, fails, TRIALS, SECONDS)
-        return Reproducer(session.run(), steps, self._native)
+        reduced = Session(module, fails, TRIALS, SECONDS).run()
+        if not self._native and not fails.is_shown(reduced.clone()):
+            return None
+        return Reproducer(reduced, steps, self._native)
 
 
 def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from ...core.locations import describe
 from ...runtime.arrays import Array
 from .finding import CODE, IMPORT, PLAN, THREADS, Finding
 from .inside import narrowed
+from .isolate import Crashed, isolated
 from .kernels import Case, Natively, calls_of, cases_of, check_case, suspects
 from .locate import Culprit, locate
 from .plan import Overwritten, find_overwritten
@@ -67,7 +68,7 @@ class Search:
         compiled = None
         if graph_states < last or not graph_states:
             compiled = compile_kernels(self.pipeline.state(last).clone(), self.options, Timings())
-            self.margins = self._compare(wanted, compiled.executable.run(self.inputs))
+            self.margins = self._run(wanted, compiled)
         else:
             self.margins = self._compare(wanted, self._outputs(last))
         if not any(difference.is_wrong for difference in self.margins.values()):
@@ -110,6 +111,13 @@ class Search:
     def _compare(self, wanted: Mapping[str, Wanted], got: Outputs) -> dict[str, Difference]:
         pairs = zip(wanted.items(), got.values(), strict=True)
         return {name: compare(want, array, self.tolerance) for (name, want), array in pairs}
+
+    def _run(self, wanted: Mapping[str, Wanted], compiled: Compiled) -> dict[str, Difference]:
+        """How far the outputs of the whole program are off."""
+        try:
+            return self._compare(wanted, isolated(lambda: compiled.executable.run(self.inputs)))
+        except Crashed as error:
+            return dict.fromkeys(wanted, Difference(reason=error.message))
 
     def _worst(self, found: Mapping[str, Difference]) -> tuple[str, Difference]:
         name = max(found, key=lambda each: (found[each].is_wrong, found[each].absolute))
@@ -167,15 +175,16 @@ class Search:
         self, case: Case, difference: Difference, before: int, natively: Natively
     ) -> Finding:
         self.say(f"taking @{case.symbol} through the passes")
-        found, local = suspects(case, self.pipeline, before, natively, self.tolerance)
-        steps = [self.pipeline.steps[number] for number in found]
+        found = suspects(case, self.pipeline, before, natively, self.tolerance)
         node = describe(case.call)
         how = f"kernel @{case.symbol} gives another result"
-        if not steps:
+        if not found.steps:
             return Finding(CODE, None, node, how, case.call, local=difference)
-        finding = Finding(steps[0].flag, found[0], node, how, case.call, local=local)
-        finding.also = [step.flag for step in steps[1:]]
-        states = self.pipeline.state(found[0]), self.pipeline.state(found[0] + 1)
+        stages = [(self.pipeline.steps[number].flag, number) for number in found.steps]
+        finding = Finding(*stages[0], node, how, case.call, local=found.difference)
+        finding.others = [*stages[1:], *(() if found.certain else ((CODE, None),))]
+        last = found.steps[0]
+        states = self.pipeline.state(last), self.pipeline.state(last + 1)
         inner = narrowed(case, states, self.trace(before), self.tolerance)
         if inner is not None:
             finding.node, finding.how = inner.node, f"{inner.how} in kernel @{case.symbol}"
@@ -191,8 +200,8 @@ class Search:
         if self.options.threads > 1:
             single = replace(self.options, threads=1)
             state = self.pipeline.state(len(self.pipeline.steps)).clone()
-            alone = compile_kernels(state, single, Timings()).executable.run(self.inputs)
-            if not self._worst(self._compare(self._wanted(), alone))[1].is_wrong:
+            alone = self._run(self._wanted(), compile_kernels(state, single, Timings()))
+            if not self._worst(alone)[1].is_wrong:
                 how = f"wrong on {self.options.threads} threads, right on one"
                 return Finding(THREADS, None, "", how)
         return None

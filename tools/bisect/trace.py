@@ -20,8 +20,8 @@ from ...reference.te import run_kernel
 from ...runtime.arrays import Array
 from .values import Wanted
 
-KERNEL_STEPS = 4_000_000_000
-"""For the interpreters of te and loop kernels: some ten seconds."""
+KERNEL_STEPS = 1_500_000_000
+"""For the interpreters of te and loop kernels: some seconds."""
 NARROW = ("float32", "float16", "bfloat16")
 
 

@@ -19,7 +19,7 @@ from ...targets import resolve
 from ..bisect.finding import IMPORT, Finding
 from ..bisect.references import ONNXRUNTIME, given_outputs, locate_in_import
 from ..bisect.report import print_finding, print_right
-from ..bisect.reproduce import Reproduction, write
+from ..bisect.reproduce import Reproducer, Reproduction, write
 from ..bisect.reproduce import run as run_reproducer
 from ..bisect.search import Search
 from ..bisect.steps import Pipeline, default_pipeline, has_schedules
@@ -58,10 +58,13 @@ def run(flags: Flags) -> int:
         if finding is None:
             print_right(console, search.margins)
             return 0
-        print_finding(console, finding, search.margins)
+        found = None
         if finding.stage != IMPORT:
             say("reducing a reproducer")
-            _reproduce(flags, pipeline, finding, console)
+            found = Reproduction(pipeline, finding).run()
+        print_finding(console, finding, search.margins)
+        if finding.stage != IMPORT:
+            _reproduce(flags, found, finding, console)
     return 1
 
 
@@ -90,8 +93,7 @@ def _in_import(finding: Finding, flags: Flags, search: Search) -> Finding:
     return replace(finding, node=found.node, how=found.how, op=found.op, local=found.difference)
 
 
-def _reproduce(flags: Flags, pipeline: Pipeline, finding: Finding, console: Console) -> None:
-    found = Reproduction(pipeline, finding).run()
+def _reproduce(flags: Flags, found: Reproducer | None, finding: Finding, console: Console) -> None:
     if found is None:
         text = "no reproducer: on nn-opt's own inputs the parts around it do not differ"
         console.print(text, soft_wrap=True, highlight=False)
