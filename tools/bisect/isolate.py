@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import warnings
@@ -44,6 +45,9 @@ def isolated(function: Callable[[], _T]) -> _T:
 
 
 def _run_and_exit(function: Callable[[], object], writing: int) -> None:
+    # What a crash prints is noise: the parent says that there was one.
+    faulthandler.disable()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     made: tuple[object, str | None]
     try:
         made = function(), None

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from .session import Progress as State
-from .session import Session
+from .session import Session, num_operations
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def shown(session: Session) -> Generator[None]:
     """Show a session's progress on stderr while the block runs."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        session.tell = _Lines(console)
+        session.tell = _Lines(console, num_operations(session.best))
         yield
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -35,12 +35,11 @@ def shown(session: Session) -> Generator[None]:
 class _Lines:
     """One line whenever the module has become smaller."""
 
-    def __init__(self, console: Console):
-        self.console = console
-        self.smallest: int | None = None
+    def __init__(self, console: Console, smallest: int):
+        self.console, self.smallest = console, smallest
 
     def __call__(self, state: State) -> None:
-        if self.smallest is not None and state.operations >= self.smallest:
+        if state.operations >= self.smallest:
             return
         self.smallest = state.operations
         text = f"trial {state.trials}: {state.operations} operations ({state.move})"
