@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 
 from nnc.compiler import kernels
+from nnc.compiler.options import Options
+from nnc.compiler.program import Compiled, compile_kernels
+from nnc.compiler.timing import Timings
 from nnc.core.testing import Outcome, call
 from nnc.lowering.loop_to_llvm import EmittedKernel, emit_kernel
+from nnc.runtime.arrays import Array
+from nnc.runtime.executable import Executable
+from nnc.runtime.threads import default_threads
 from nnc.tools import nn_opt, nnc
+from nnc.tools.bisect import search
 from nnc.tools.bisect.isolate import Crashed, isolated
 from nnc.tools.bisect.search import first_wrong
 from nnc.tools.bisect.values import Tolerance, Wanted, compare
@@ -109,7 +119,12 @@ def test_onnxruntime_names_the_node_that_the_front_end_has_wrong(
     from nnc.dialects.graph import registry
 
     operator = registry.operator("graph.relu")
-    monkeypatch.setattr(operator, "meaning", lambda op, inputs: [np.abs(inputs[0])])
+
+    def absolute(op: Operation, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        del op
+        return [np.abs(inputs[0])]
+
+    monkeypatch.setattr(operator, "meaning", absolute)
     outcome = bisect("m.onnx", "--shape", "x=2x4", "--against", "onnxruntime")
     text = outcome.out.decode()
     assert "first wrong after: stage 'import'" in text
@@ -133,6 +148,31 @@ def test_wrong_code_is_told_from_wrong_passes(monkeypatch: pytest.MonkeyPatch) -
     assert "kernel @dense gives another result" in text
     assert "--check-native" in text
     assert "the machine code of @dense is wrong" in text
+
+
+class Racy(Executable):
+    """Wrong on several threads."""
+
+    def run(
+        self, given: Mapping[str, object], out: Mapping[str, Array] | None = None
+    ) -> dict[str, Array]:
+        shift = np.float32(self.threads > 1)
+        return {name: array + shift for name, array in super().run(given, out).items()}
+
+
+def compile_racy(module: ModuleOp, options: Options, timings: Timings) -> Compiled:
+    made = compile_kernels(module, options, timings)
+    run = made.executable
+    return replace(made, executable=Racy(run.program, run.threads, run.pool_code))
+
+
+@pytest.mark.skipif(default_threads() < 2, reason="needs two processors")
+def test_what_only_threads_make_wrong_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "compile_kernels", compile_racy)
+    text = bisect("dense.nn", "--threads", "2").out.decode()
+    assert "first wrong after: stage 'threads'" in text
+    assert "wrong on 2 threads, right on one" in text
+    assert "no reproducer" in text
 
 
 @pytest.mark.parametrize(

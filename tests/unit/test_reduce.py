@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from nnc.core.walk import walk
 from nnc.textir import parse, print_module
 from nnc.textir.weights import side_file
 from nnc.tools import nn_reduce
+from nnc.tools.reduce.command import Command
 from nnc.tools.reduce.session import Session, num_operations
 
 PLUGIN = Path(__file__).parents[1] / "lit" / "tools" / "Inputs" / "wrong_rewrites.py"
@@ -183,11 +185,31 @@ def test_mistakes_are_one_message(network: str, args: list[str], message: str) -
 
 
 def test_an_interrupt_keeps_the_best(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(self: Session) -> ModuleOp:
-        raise KeyboardInterrupt
+    fails, trials = Command.fails, iter(range(6))
 
-    monkeypatch.setattr(Session, "run", interrupted)
+    def interrupted(self: Command, module: ModuleOp) -> bool:
+        if next(trials, None) is None:
+            raise KeyboardInterrupt
+        return fails(self, module)
+
+    monkeypatch.setattr(Command, "fails", interrupted)
     outcome = run(network, "--test", TEST)
     assert outcome.status == 0
     assert b"the smallest module so far is kept" in outcome.err
-    assert has(parse(outcome.out.decode()), "graph.sub")
+    best = parse(outcome.out.decode())
+    assert has(best, "graph.sub")
+    assert num_operations(best) < num_operations(parse(NETWORK))
+
+
+def test_our_tools_may_run_as_processes(network: str) -> None:
+    program = Path(sys.executable).with_name("nn-opt")
+    test = TEST.replace("nn-opt", str(program), 1)
+    outcome = run(network, "--isolate", "--test", test, "--max-trials", "2")
+    assert outcome.status == 0, outcome.err.decode()
+    assert outcome.err.decode().endswith("operations in 2 trials\n")
+
+
+def test_a_trial_that_takes_too_long_does_not_fail(network: str) -> None:
+    outcome = run(network, "--test", "sh -c 'sleep 5; false' %s", "--timeout", "0.1")
+    assert outcome.status == 1
+    assert "does not fail" in outcome.err.decode()

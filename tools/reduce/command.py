@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -76,13 +78,21 @@ class Command:
     def _run(self, words: list[str]) -> Outcome | None:
         if not self.isolate and words[0] in ("nn-opt", "nnc"):
             return self._run_here(words)
+        pipe = subprocess.PIPE
         try:
-            done = subprocess.run(words, capture_output=True, timeout=self.timeout, check=False)
-        except subprocess.TimeoutExpired:
-            return None
+            # A session of its own: what the command has started ends with it.
+            process = subprocess.Popen(words, stdout=pipe, stderr=pipe, start_new_session=True)
         except OSError as error:
             raise InputError(f"the test cannot be run: {error.strerror}", where=words[0]) from None
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        with process:
+            try:
+                out, err = process.communicate(timeout=self.timeout)
+            except subprocess.TimeoutExpired:
+                return None
+            finally:
+                if process.returncode is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+        return Outcome(process.returncode, out, err)
 
     def _run_here(self, words: list[str]) -> Outcome:
         """Our own tools run in this process: a hundred times as many trials in a second."""
