@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException
 
-from ...compiler.pipelines import FAST, FAST_TILES, FUSE, GRAPH, TE, TO_NEST, TO_TILES
+from ...compiler.pipelines import (
+    FAST,
+    FAST_TILES,
+    FUSE,
+    GRAPH,
+    TE,
+    TO_NEST,
+    TO_TILES,
+    extended,
+)
 from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
 from ...core.verifier import problems
@@ -18,19 +27,19 @@ from ..opt.registry import Registry
 
 
 def default_pipeline(numerics: str, has_schedules: bool) -> str:
-    """What `nnc.compile` does to a module, as the text of a pipeline."""
+    """What `nnc.compile` does to a module, users' passes included, as the text of a pipeline."""
     fast = numerics == "fast"
     schedule = "schedule-kernels" if fast else "schedule-kernels{numerics=strict}"
     names = [
-        *GRAPH,
-        *(FAST if fast else ()),
-        *FUSE,
-        *TE,
-        *TO_NEST,
+        *extended(GRAPH),
+        *(extended(FAST) if fast else ()),
+        *extended(FUSE),
+        *extended(TE),
+        *extended(TO_NEST),
         schedule,
         *(("apply-schedules",) if has_schedules else ()),
-        *TO_TILES,
-        *(FAST_TILES if fast else ()),
+        *extended(TO_TILES),
+        *(extended(FAST_TILES) if fast else ()),
     ]
     return ",".join(names)
 

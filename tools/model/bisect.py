@@ -25,7 +25,6 @@ from ..bisect.search import Search
 from ..bisect.steps import Pipeline, default_pipeline, has_schedules
 from ..bisect.values import SPREADS, Tolerance
 from ..bisect.wrap import with_main
-from ..opt.plugin import load_plugin
 from ..opt.registry import load as load_registry
 from .arrays import random_inputs, read_inputs
 from .compile import replace_schedules
@@ -36,7 +35,7 @@ def run(flags: Flags) -> int:
     """Search, print what was found, write the reproducer; 0 where the result is right."""
     options = Options.of(flags.target, flags.threads, flags.numerics)
     options.check_runs_here()
-    registry = load_registry([load_plugin(path) for path in flags.plugins])
+    registry = load_registry()
     module, inputs = _module(flags, options)
     text = flags.passes or default_pipeline(flags.numerics, has_schedules(module))
     pipeline = Pipeline(text, registry, module)

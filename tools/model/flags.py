@@ -39,7 +39,6 @@ class Flags(argparse.Namespace):
     html: str | None
     svg: str | None
     rounds: int
-    plugins: list[str]
     passes: str | None
     tolerance: float | None
 
@@ -160,14 +159,6 @@ def _add_bisect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "-p", "--passes", metavar="PIPELINE", help="instead of what nnc compiles models with"
-    )
-    parser.add_argument(
-        "--load-plugin",
-        dest="plugins",
-        action="append",
-        default=[],
-        metavar="FILE.py",
-        help="passes of a Python file, for -p (repeatable)",
     )
     parser.add_argument(
         "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"

@@ -92,7 +92,7 @@ class Command:
             finally:
                 if process.returncode is None:
                     os.killpg(process.pid, signal.SIGKILL)
-        return Outcome(process.returncode, out, err)
+        return Outcome(process.wait(), out, err)
 
     def _run_here(self, words: list[str]) -> Outcome:
         """Our own tools run in this process: a hundred times as many trials in a second."""

@@ -7,10 +7,10 @@ import sys
 from xdsl.dialects.builtin import ModuleOp
 
 from ...core.errors import InputError
-from ...frontends import FRONTENDS
+from ...core.extensions import scope
+from ...frontends import formats
 from ...textir import parse, print_module
 from ...textir.weights import load as load_weights
-from ..opt.plugin import load_plugin
 from ..opt.registry import load
 from ..opt.sources import read_text
 from .command import Command, write_module
@@ -24,6 +24,11 @@ def run(flags: Flags) -> None:
 
     Raises: NncError: it cannot be read or written, or the test does not fail on it.
     """
+    with scope(flags.plugins):
+        _run(flags)
+
+
+def _run(flags: Flags) -> None:
     command = Command.of(flags.test, flags.output_matches, flags.timeout, flags.isolate)
     module = _read(flags)
     if not command.fails(module):
@@ -46,13 +51,13 @@ def run(flags: Flags) -> None:
 
 
 def _read(flags: Flags) -> ModuleOp:
-    registry = load([load_plugin(path) for path in flags.plugins])
+    known = formats()
+    if flags.format not in known:
+        listed = ", ".join(known)
+        raise InputError(f"unknown input format '{flags.format}'", hint=f"formats: {listed}")
     if flags.format != "nn":
-        if flags.format not in FRONTENDS:
-            known = ", ".join(["nn", *FRONTENDS])
-            raise InputError(f"unknown input format '{flags.format}'", hint=f"formats: {known}")
-        return FRONTENDS[flags.format]()(flags.input)
-    module = parse(read_text(flags.input), flags.input, registry.context())
+        return known[flags.format]()(flags.input)
+    module = parse(read_text(flags.input), flags.input, load().context())
     if flags.input != "-":
         load_weights(module, flags.input)
     return module
