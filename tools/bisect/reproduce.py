@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
+from ...compiler.checking import check_native
 from ...compiler.options import Options
 from ...core.errors import NncError
 from ...core.testing import Outcome, call
 from ...dialects import loop, te
 from ...reference.runnable import Runnable, inputs_for, runnables
 from ...reference.semantics import NOT_CHECKED, Report, check
-from ..opt.check import native_mismatches
 from ..opt.pipeline import Step
 from ..reduce.command import write_module
 from ..reduce.session import Session, num_operations
@@ -86,7 +86,7 @@ class Failing:
                 before = module.clone()
                 self.pipeline.apply(step, module)
             if self.native:
-                return bool(native_mismatches(module))
+                return bool(check_native(module).mismatches)
             report = check(before, module)
             return bool(report.mismatches) or self._code_differs(before, module, report)
         except (NncError, AssertionError, IndexError, KeyError, ValueError):

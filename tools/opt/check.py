@@ -1,17 +1,14 @@
-"""`--check-semantics`: the IR before and after a pass, executed on the same inputs."""
+"""`--check-semantics` and `--check-native`: the IR, and its machine code, executed and compared."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from xdsl.dialects.builtin import ModuleOp
 
 from ...core.diagnostics import Diagnostic, Severity
 from .instruments import Instrument, PassFailure
 from .pipeline import Step
-
-if TYPE_CHECKING:
-    from ...reference.semantics import Outcome, Report
 
 
 class Check(Instrument):
@@ -49,46 +46,23 @@ class Check(Instrument):
             )
 
 
-class NativeCheck(Instrument):
-    """Compares machine code with the reference, after the last pass.
+def check_native(module: ModuleOp, stream: TextIO) -> None:
+    """Compare machine code with the reference: every kernel by itself, then main as a program.
 
-    Every kernel by itself, then main as a program with its memory plan, on this machine.
+    Raises: PassFailure: something differs. NncError: it cannot be compiled.
     """
+    from ...compiler.checking import check_native as check
 
-    def __init__(self, stream: TextIO, last: Step | None):
-        self.stream, self.last = stream, last
-
-    def after(self, step: Step, module: ModuleOp) -> None:
-        if step is self.last:
-            self.check(module)
-
-    def check(self, module: ModuleOp) -> None:
-        """Say what was compared.
-
-        Raises: PassFailure: something differs.
-        """
-        report = native_report(module)
-        for outcome in report.outcomes:
-            print(f"check-native: {outcome}", file=self.stream)
-        if report.mismatches:
-            raise PassFailure(
-                [
-                    Diagnostic(
-                        Severity.ERROR,
-                        f"the machine code of @{outcome.name} is wrong: {outcome.detail}",
-                    )
-                    for outcome in report.mismatches
-                ]
-            )
-
-
-def native_report(module: ModuleOp) -> Report:
-    """What machine code makes of every kernel, and of main as a program."""
-    from ...compiler.checking import check_native
-
-    return check_native(module)
-
-
-def native_mismatches(module: ModuleOp) -> list[Outcome]:
-    """Kernels and programs whose machine code is wrong."""
-    return native_report(module).mismatches
+    report = check(module)
+    for outcome in report.outcomes:
+        print(f"check-native: {outcome}", file=stream)
+    if report.mismatches:
+        raise PassFailure(
+            [
+                Diagnostic(
+                    Severity.ERROR,
+                    f"the machine code of @{outcome.name} is wrong: {outcome.detail}",
+                )
+                for outcome in report.mismatches
+            ]
+        )

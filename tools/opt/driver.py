@@ -29,7 +29,7 @@ from ...textir import parse, print_module
 from ...textir.upstream import parse_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
-from .check import Check, NativeCheck
+from .check import Check, check_native
 from .expectations import compare, expectations
 from .flags import Flags
 from .instruments import Instrument, PassFailure, PrintIR, Timing
@@ -225,6 +225,8 @@ class Driver:
         if flags.verify_roundtrip:
             check_roundtrip(module, context)
         self.run_steps(module, context)
+        if flags.check_native:
+            check_native(module, sys.stderr)
         with self.timing.stage("print"):
             return self.emit(module, context)
 
@@ -259,8 +261,6 @@ class Driver:
     def run_steps(self, module: ModuleOp, context: Context) -> None:
         """The pipeline, with all that the flags ask for around each pass."""
         around = self.instruments()
-        if self.flags.check_native and not self.steps:
-            NativeCheck(sys.stderr, None).check(module)
         for step in self.steps:
             self.step = step
             for one in around:
@@ -300,8 +300,6 @@ class Driver:
             found.append(dumps)
         if self.flags.check_semantics:
             found.append(Check(sys.stderr))
-        if self.flags.check_native:
-            found.append(NativeCheck(sys.stderr, self.steps[-1] if self.steps else None))
         return found
 
     def print(self, module: ModuleOp) -> str:
