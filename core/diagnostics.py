@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,7 @@ class Diagnostic:
         place: where in a text, if it came from one.
         name: an ONNX node's name or another place that is no text.
         help: what would mend it.
+        op: what it is about, if the one who reports has it at hand.
     """
 
     severity: Severity
@@ -61,6 +62,7 @@ class Diagnostic:
     place: Place | None = None
     name: str | None = None
     help: str | None = None
+    op: Operation | None = field(default=None, compare=False, repr=False)
 
     def render(self, sources: Mapping[str, str]) -> str:
         """The message, and the source line with a caret where the text is among `sources`."""
@@ -104,15 +106,19 @@ def place_of(location: Attribute) -> Place | None:
 
 
 def at(
-    severity: Severity, message: str, location: Attribute, *, help: str | None = None
+    severity: Severity,
+    message: str,
+    location: Attribute,
+    *,
+    help: str | None = None,
+    op: Operation | None = None,
 ) -> Diagnostic:
     """A diagnostic at a location of any kind."""
     from .locations import describe_location
 
     place = place_of(location)
-    return Diagnostic(
-        severity, message, place, None if place else describe_location(location), help
-    )
+    name = None if place else describe_location(location)
+    return Diagnostic(severity, message, place, name, help, op)
 
 
 def from_exception(error: BaseException) -> Diagnostic:
@@ -152,4 +158,4 @@ def collecting() -> Generator[list[Diagnostic]]:
 def report(severity: Severity, op: Operation, message: str) -> None:
     """Tell the user something about an op, without stopping: a warning, a remark, a note."""
     if (diagnostics := _LISTENER.get()) is not None:
-        diagnostics.append(at(severity, message, op.location))
+        diagnostics.append(at(severity, message, op.location, op=op))

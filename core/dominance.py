@@ -31,7 +31,7 @@ class Undominated:
 
     def diagnostic(self) -> Diagnostic:
         """For the user, at the op's location."""
-        return at(Severity.ERROR, self.message, self.op.location)
+        return at(Severity.ERROR, self.message, self.op.location, op=self.op)
 
 
 def undominated(root: Operation) -> Iterator[Undominated]:

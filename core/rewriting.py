@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
@@ -29,7 +29,7 @@ from xdsl.builder import InsertOpInvT
 from xdsl.context import Context
 from xdsl.dialects.builtin import UNKNOWN_LOC, LocationAttr
 from xdsl.folder import Folder
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation, SSAValue, Use
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
 from xdsl.rewriter import InsertPoint
 from xdsl.traits import (
@@ -40,6 +40,7 @@ from xdsl.traits import (
 )
 from xdsl.utils.worklist import Worklist
 
+from .counters import active, may
 from .effects import is_dead
 from .errors import PassError
 from .explain import count, listener
@@ -138,6 +139,48 @@ class Pattern(Generic[OpT]):
         """Rewrite `op`, or leave it."""
 
 
+class _Refused(Exception):
+    """A debug counter does not allow the change that a rule is about to make."""
+
+
+class _CountedRewriter(Rewriter):
+    """Asks the debug counters before the first change that a rule makes."""
+
+    rule: str = ""
+
+    def attempt(self, pattern: Pattern[Any], op: Operation) -> None:
+        """Apply a rule to `op`; if a counter refuses it, `op` is as it was."""
+        self.rule = pattern.name
+        before = list(op.operands), dict(op.properties), dict(op.attributes)
+        try:
+            pattern.rewrite(op, self)
+        except _Refused:
+            # A rule that changes its op in place says so only then.
+            op.operands, op.properties, op.attributes = before
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # All methods that change IR set this first, but for the two below.
+        if name == "has_done_action" and value and not self.has_done_action:
+            assert self._current_operation is not None
+            if not may(self.rule, self._current_operation):
+                raise _Refused
+        super().__setattr__(name, value)
+
+    def replace_all_uses_with(
+        self, from_value: SSAValue, to_value: SSAValue | None, safe_erase: bool = True
+    ) -> None:
+        if from_value is not to_value and from_value.first_use is not None:
+            self.has_done_action = True
+        super().replace_all_uses_with(from_value, to_value, safe_erase)
+
+    def replace_uses_with_if(
+        self, from_value: SSAValue, to_value: SSAValue, predicate: Callable[[Use], bool]
+    ) -> None:
+        if from_value is not to_value and any(map(predicate, from_value.uses)):
+            self.has_done_action = True
+        super().replace_uses_with_if(from_value, to_value, predicate)
+
+
 def _op_classes(argument: Any) -> tuple[type[Operation], ...]:
     if get_origin(argument) in (Union, UnionType):
         return tuple(cls for member in get_args(argument) for cls in _op_classes(member))
@@ -156,6 +199,34 @@ class Upstream(Pattern[Operation]):
 
     def rewrite(self, op: Operation, rw: Rewriter) -> None:
         self.pattern.match_and_rewrite(op, rw)
+
+
+class _EraseDead(Pattern[Operation]):
+    """An op without effect whose results are unused goes."""
+
+    @property
+    def name(self) -> str:
+        return "dead op"
+
+    def rewrite(self, op: Operation, rw: Rewriter) -> None:
+        rw.erase(op)
+
+
+class _Fold(Pattern[Operation]):
+    """An op that its class can fold becomes constants, or other values."""
+
+    @property
+    def name(self) -> str:
+        return "fold"
+
+    def __init__(self, folder: Folder):
+        self.folder = folder
+
+    def rewrite(self, op: Operation, rw: Rewriter) -> None:
+        folded = self.folder.try_fold(op)
+        if folded is not None and list(folded[0]) != list(op.results):
+            values, constants = folded
+            rw.replace(op, constants, values)
 
 
 AnyPattern = Pattern[Any] | RewritePattern
@@ -216,12 +287,15 @@ def rewrite(
     return driver.counts
 
 
+_DEAD = _EraseDead()
+
+
 class _Driver:
     """The state of one `rewrite`."""
 
     def __init__(self, patterns: PatternSet, folder: Folder | None):
         self.patterns = patterns
-        self.folder = folder
+        self.fold = None if folder is None else _Fold(folder)
         self.counts: Counter[str] = Counter()
         self.worklist: Worklist[Operation] = Worklist()
 
@@ -240,7 +314,7 @@ class _Driver:
                 self._fired(rule, op, limit)
 
     def _rewriter(self, first: Operation) -> Rewriter:
-        rw = Rewriter(first)
+        rw = Rewriter(first) if active() is None else _CountedRewriter(first)
         rw.operation_insertion_handler.append(self._inserted)
         rw.operation_removal_handler.append(self._removed)
         rw.operation_modification_handler.append(self.worklist.push)
@@ -249,36 +323,35 @@ class _Driver:
     def _visit(self, op: Operation, rw: Rewriter) -> str | None:
         """Rewrite `op` once; the name of the rule that did it."""
         rw.aim(op)
-        if is_dead(op):
-            rw.erase(op)
-            return "dead op"
-        if self.folder is not None and _is_foldable(type(op)) and self._fold(op, rw):
-            return "fold"
+        if is_dead(op) and self._attempt(_DEAD, op, rw):
+            return _DEAD.name
+        fold = self.fold
+        if fold is not None and _is_foldable(type(op)) and self._attempt(fold, op, rw):
+            return fold.name
         log = listener()
         operands = tuple(op.operands)
         for pattern in self.patterns.of(type(op)):
             if log is not None:
                 log.rule = pattern.name
-            pattern.rewrite(op, rw)
-            if rw.has_done_action:
+            if self._attempt(pattern, op, rw):
                 self._revisit_producers(operands)
                 return pattern.name
         return None
+
+    @staticmethod
+    def _attempt(pattern: Pattern[Any], op: Operation, rw: Rewriter) -> bool:
+        """Apply a rule; whether it changed anything."""
+        if isinstance(rw, _CountedRewriter):
+            rw.attempt(pattern, op)
+        else:
+            pattern.rewrite(op, rw)
+        return rw.has_done_action
 
     def _revisit_producers(self, operands: Sequence[SSAValue]) -> None:
         """What `op` read before it was changed in place may be dead now."""
         for operand in operands:
             if isinstance(operand.owner, Operation) and operand.owner.parent is not None:
                 self.worklist.push(operand.owner)
-
-    def _fold(self, op: Operation, rw: Rewriter) -> bool:
-        assert self.folder is not None
-        folded = self.folder.try_fold(op)
-        if folded is None or list(folded[0]) == list(op.results):
-            return False
-        values, constants = folded
-        rw.replace(op, constants, values)
-        return True
 
     def _fired(self, rule: str, op: Operation, limit: int) -> None:
         self.counts[rule] += 1

@@ -26,7 +26,7 @@ class Problem:
 
     def diagnostic(self) -> Diagnostic:
         """For the user."""
-        return at(Severity.ERROR, f"'{self.op.name}': {self.message}", self.op.location)
+        return at(Severity.ERROR, f"'{self.op.name}': {self.message}", self.op.location, op=self.op)
 
 
 def problems(root: Operation) -> list[Problem]:

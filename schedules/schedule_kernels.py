@@ -16,6 +16,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.passes import ModulePass
 
+from ..core.explain import why_not
 from ..dialects import loop, sched
 from ..targets import DEFAULT, resolve
 
@@ -39,7 +40,11 @@ class ScheduleKernelsPass(ModulePass):
         target = resolve(named.data if isinstance(named, StringAttr) else DEFAULT)
         has_own = {s.kernel.string_value() for s in ops if isinstance(s, sched.ScheduleOp)}
         for kernel in ops:
-            if isinstance(kernel, loop.KernelOp) and kernel.sym_name.data not in has_own:
+            if not isinstance(kernel, loop.KernelOp):
+                continue
+            if kernel.sym_name.data in has_own:
+                why_not(kernel, "it has a sched.schedule of its own")
+            else:
                 subject = kernel if self.apply_schedule else kernel.clone()
                 made = schedule_kernel(subject, target, self.numerics)
                 if not self.apply_schedule:

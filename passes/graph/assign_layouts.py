@@ -33,13 +33,18 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ...core.affine import dim
-from ...core.explain import count
+from ...core.counters import may
+from ...core.explain import why_not
 from ...core.irtypes import tensor_shape
+from ...core.passes import Statistic
 from ...dialects.graph.base import ConstantOp, KernelOp
 from ...dialects.graph.movement import RelayoutOp
 from ...dialects.graph.types import dims, info, tensor_type
 from ...targets import DEFAULT, resolve
 from .channels import MIN_CHANNELS, is_windowed, keeps_channels
+
+BLOCKED = Statistic("blocked value", "results of kernels with channels in blocks")
+RELAYOUTS = Statistic("relayout", "copies between layouts")
 
 
 def blocked(rank: int, block: int) -> AffineMap:
@@ -75,8 +80,12 @@ class LayoutAssignment:
 
     def accepts(self, kernel: KernelOp) -> bool:
         """Whether every operator of a kernel works on blocks of channels."""
-        ops = list(kernel.body.block.ops)
-        return all(keeps_channels(op, self.width) for op in ops)
+        for op in kernel.body.block.ops:
+            if not keeps_channels(op, self.width):
+                if is_windowed(kernel):
+                    why_not(kernel, f"{op.name} does not work on blocks of {self.width} channels")
+                return False
+        return True
 
     def take_operands(self, kernel: KernelOp) -> None:
         """Blocked operands: those that already are, and where it pays those that are not."""
@@ -97,6 +106,8 @@ class LayoutAssignment:
             return False
         shape = tensor_shape(value.type)
         same_rank = len(shape) == len(tensor_shape(kernel.results[0].type))
+        if same_rank and shape[1] < MIN_CHANNELS:
+            why_not(kernel, f"{shape[1]} channels would leave most lanes of a block empty")
         return same_rank and shape[1] >= MIN_CHANNELS
 
     def give_results(self, kernel: KernelOp, chosen: dict[KernelOp, bool]) -> None:
@@ -111,13 +122,15 @@ class LayoutAssignment:
                 isinstance(use.operation, KernelOp) and chosen[use.operation] for use in result.uses
             ):
                 continue
+            if not may(BLOCKED.name, kernel):
+                continue
             layout = self.layout(result)
             found = info(result)
             type_ = tensor_type(found.dims, found.element, layout)
             Rewriter.replace_value_with_new_type(inner, type_)
             result = Rewriter.replace_value_with_new_type(result, type_)
             self.planar[result] = result
-            count("blocked value")
+            BLOCKED.add()
 
     def has_channels(self, value: SSAValue) -> bool:
         """Whether a value is [n, c, spatial...] with more than one pixel."""
@@ -151,7 +164,7 @@ class LayoutAssignment:
             first = self.block.first_op
             assert first is not None
             self.block.insert_op_before(made, first)
-        count("relayout")
+        RELAYOUTS.add()
         return made.res
 
 
@@ -160,6 +173,7 @@ class AssignLayoutsPass(ModulePass):
     """Blocked channels for the values between the kernels of a convolutional network."""
 
     name = "assign-layouts"
+    statistics = (BLOCKED, RELAYOUTS)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         named = op.attributes.get("nnc.target")

@@ -15,16 +15,19 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnknownLoc, UnregisteredOp
+from xdsl.dialects.builtin import UnknownLoc, UnregisteredOp
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.traits import IsolatedFromAbove, IsTerminator, SymbolOpInterface
 
+from ...core.counters import may
 from ...core.effects import Effect, effect
-from ...core.explain import count
+from ...core.explain import why_not
+from ...core.locations import describe
+from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
 
 Key = tuple[Hashable, ...]
+MERGED = Statistic("merged op", "ops replaced by an equal one")
 
 
 def structural_key(root: Operation) -> Key:
@@ -63,6 +66,8 @@ class _Scope:
         self.block = block
         self.around = around
         self.known: dict[Key, Operation] = {}
+        self.reads: dict[Key, Operation] = {}
+        """The last op of each kind that reads memory in this block."""
         self.writes = 0
         """How many ops that may write have been passed in this block."""
 
@@ -105,11 +110,17 @@ def _merge(op: Operation, scope: _Scope) -> bool:
     if not op.results or op.has_trait(IsTerminator) or op.has_trait(SymbolOpInterface):
         return False
     key = structural_key(op)
+    earlier = None
     if does is Effect.READ:
+        earlier, scope.reads[key] = scope.reads.get(key), op
         key = (*key, id(scope.block), scope.writes)
     known = scope.find(key)
     if known is None:
+        if earlier is not None:
+            why_not(op, f"memory may be written between the equal one, {describe(earlier)}, and it")
         scope.known[key] = op
+        return False
+    if not may(MERGED.name, op):
         return False
     for old, new in zip(op.results, known.results, strict=True):
         new.name_hint = new.name_hint or old.name_hint
@@ -120,10 +131,11 @@ def _merge(op: Operation, scope: _Scope) -> bool:
     return True
 
 
-class CsePass(ModulePass):
+class CsePass(OpPass[Operation]):
     """Merge ops that compute the same from the same operands."""
 
     name = "cse"
+    statistics = (MERGED,)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        count("merged op", merge_equal(op))
+    def run(self, ctx: Context, op: Operation) -> None:
+        MERGED.add(merge_equal(op))

@@ -11,13 +11,15 @@ are looked at again. Functions and kernels with a symbol stay.
 from __future__ import annotations
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
-from xdsl.passes import ModulePass
 
+from ...core.counters import may
 from ...core.effects import is_dead
-from ...core.explain import count
+from ...core.explain import why_not
+from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
+
+DEAD = Statistic("dead op", "ops removed, those inside them not counted")
 
 
 def remove_dead(root: Operation) -> int:
@@ -27,7 +29,13 @@ def remove_dead(root: Operation) -> int:
     stack = [op for op in walk(root) if op is not root]
     while stack:
         op = stack.pop()
-        if op in erased or not is_dead(op):
+        if op in erased:
+            continue
+        if not is_dead(op):
+            if op.results and all(result.first_use is None for result in op.results):
+                why_not(op, "nobody uses its results, but it may do more than to compute them")
+            continue
+        if not may(DEAD.name, op):
             continue
         inside = list(walk(op))
         producers = [value.owner for inner in inside for value in inner.operands]
@@ -38,10 +46,11 @@ def remove_dead(root: Operation) -> int:
     return number
 
 
-class DcePass(ModulePass):
+class DcePass(OpPass[Operation]):
     """Remove ops without effect whose results are unused."""
 
     name = "dce"
+    statistics = (DEAD,)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        count("dead op", remove_dead(op))
+    def run(self, ctx: Context, op: Operation) -> None:
+        DEAD.add(remove_dead(op))

@@ -20,9 +20,11 @@ from xdsl.dialects.builtin import IntegerType, ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.passes import ModulePass
 
+from ...core.counters import may
 from ...core.dtypes import numpy_dtype
 from ...core.errors import NncError
-from ...core.explain import count, why_not
+from ...core.explain import why_not
+from ...core.passes import Statistic
 from ...core.walk import erase, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
 from ...dialects.graph.types import dims, element
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+FOLDED = Statistic("folded op", "operators replaced by constants")
 
 MAX_GROWTH = 1 << 16
 """A folded constant has at most this many elements, or as many as the operands together."""
@@ -49,7 +53,7 @@ def fold_constants(module: ModuleOp, max_growth: int = MAX_GROWTH) -> int:
     is_refined = False
     for op in [op for op in walk(module) if isinstance(op, GraphOp) and not op.regions]:
         arrays = _shapes(op) or _evaluated(op, max_growth)
-        if arrays is not None:
+        if arrays is not None and may(FOLDED.name, op):
             is_refined |= _replace(op, arrays)
             number += 1
     if is_refined:
@@ -91,6 +95,8 @@ def _evaluated(op: GraphOp, max_growth: int) -> list[Array] | None:
     operands = [constant_value(operand) for operand in op.operands]
     found = [array for array in operands if array is not None]
     if len(found) < len(operands) or not found:
+        if operands and all(isinstance(operand.owner, ConstantOp) for operand in op.operands):
+            why_not(op, "the weights that it reads are not there")
         return None
     limit = max(max_growth, sum(array.size for array in found))
     if any(not _fits(result, limit) for result in op.results):
@@ -133,9 +139,10 @@ class FoldConstantsPass(ModulePass):
     """Evaluate operators whose operands are constant, and shapes that are known."""
 
     name = "fold-constants"
+    statistics = (FOLDED,)
 
     max_growth: int = MAX_GROWTH
     """How many elements a constant may have where its operands have fewer."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        count("folded op", fold_constants(op, self.max_growth))
+        FOLDED.add(fold_constants(op, self.max_growth))

@@ -30,15 +30,18 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from ...core.explain import count
+from ...core.counters import may
 from ...core.irtypes import tensor_shape
 from ...core.locations import fuse as fuse_locations
+from ...core.passes import Statistic
 from ...core.walk import children, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
 from ...dialects.graph.registry import HOST, operator, operators
 from ...dialects.graph.types import dims
 from .fusion_groups import Group, Limits, group_block, is_view
 from .parameters import is_parameter
+
+KERNELS = Statistic("kernel", "kernels made")
 
 MAX_WORDS = 6
 """A kernel's name lists at most this many operators."""
@@ -58,7 +61,8 @@ def fuse(
     for block in _graph_blocks(module):
         for group in group_block(block, is_host, limits or Limits()):
             is_used = any(result.first_use is not None for result in group.sink.results)
-            if is_used and not all(is_view(op) for op in group.ops):
+            is_view_only = all(is_view(op) for op in group.ops)
+            if is_used and not is_view_only and may(KERNELS.name, group.sink):
                 _make_kernel(group, names)
 
 
@@ -111,7 +115,7 @@ def _make_kernel(group: Group, names: _Names) -> None:
     end = YieldOp(*results)
     end.location = group.sink.location
     kernel.body.block.add_op(end)
-    count("kernel")
+    KERNELS.add()
 
 
 def _operands(group: Group) -> tuple[list[ConstantOp], list[SSAValue]]:
@@ -157,6 +161,7 @@ class FusePass(ModulePass):
     """Put operators that run together into kernels."""
 
     name = "fuse"
+    statistics = (KERNELS,)
 
     host: tuple[str, ...] = ()
     """Operators that run on the host and stay outside, as in `host=nonzero,unique`."""

@@ -30,10 +30,11 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
 from ...core.errors import InputError, ModelError, NncError
+from ...core.explain import listener, why_not
 from ...core.locations import describe
 from ...core.walk import walk
 from ...dialects.graph.base import GraphOp, KernelOp, YieldOp
-from ...dialects.graph.types import merge
+from ...dialects.graph.types import is_known, merge
 from .bind_inputs import bind_inputs
 
 MAX_SWEEPS = 100
@@ -156,6 +157,18 @@ class InferShapesPass(ModulePass):
         if alone:
             bind_inputs(op, {}, alone[0])
         specialize(op, shapes, dtypes)
+        if listener() is not None:
+            _explain_unknown(op)
+
+
+def _explain_unknown(module: ModuleOp) -> None:
+    """Say of the operators whose results are not known whether that begins with them."""
+    for op in walk(module):
+        if isinstance(op, GraphOp) and not all(is_known(result.type) for result in op.results):
+            unknown = [i for i, operand in enumerate(op.operands) if not is_known(operand.type)]
+            which = ", ".join(map(str, unknown))
+            what = "not all of its result's type is known"
+            why_not(op, f"{what}: nor is operand {which}" if unknown else f"{what} before it runs")
 
 
 def _pair(entry: str) -> tuple[str, str]:

@@ -17,10 +17,11 @@ from math import isclose, sqrt
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import Float64Type, FloatAttr, ModuleOp
+from xdsl.dialects.builtin import Float64Type, FloatAttr
 from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
+from ...core.explain import why_not
+from ...core.passes import OpPass
 from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
 from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp
 from ...dialects.graph.base import GraphOp, constant_value
@@ -95,6 +96,8 @@ def put(rw: Rewriter, op: Operation, new: GraphOp, *origins: Operation) -> None:
     """Replace `op` by `new`, unless a constant broadcasts the result of `op`."""
     if dims(new.results[0].type) == dims(op.results[0].type):
         rw.replace(op, typed_like(new, op), origins=origins)
+    else:
+        why_not(op, f"a constant gives it another shape than {new.name} would have")
 
 
 class GeluByErf(Pattern[MulOp | DivOp]):
@@ -110,9 +113,13 @@ class GeluByErf(Pattern[MulOp | DivOp]):
             if not isinstance(inner, MulOp | DivOp):
                 continue
             root, argument = factors(inner)
-            if argument == [x] and isclose(root, 1 / sqrt(2), rel_tol=TOLERANCE):
+            if argument != [x]:
+                continue
+            if isclose(root, 1 / sqrt(2), rel_tol=TOLERANCE):
                 put(rw, op, GeluOp.of(x), inner)
-                return
+            else:
+                why_not(op, f"gelu multiplies by 0.707107 inside erf, here it is {root:.6g}")
+            return
 
 
 def relu6_argument(value: SSAValue) -> SSAValue | None:
@@ -210,24 +217,36 @@ class LayerNormByMeans(Pattern[DivOp | MulOp]):
         if not isinstance(mean, ReduceMeanOp) or not isinstance(variance, AddOp):
             return
         x, epsilon, spread = mean.data, number(variance.b), variance.a.owner
-        if x is not centred.a or epsilon is None or not isinstance(spread, ReduceMeanOp):
+        if x is not centred.a or not isinstance(spread, ReduceMeanOp):
+            return
+        if not _is_square(spread.data, centred.res):
             return
         shape, axes = dims(x.type), kept_axes(mean)
-        if shape is None or not axes or axes != kept_axes(spread):
+        if (reason := _no_layer_norm(mean, spread, epsilon)) is not None:
+            why_not(op, f"it is no layer normalization: {reason}")
             return
-        normalized = shape[axes[0] :]
-        extents = [extent for extent in normalized if isinstance(extent, int)]
-        is_last = axes == tuple(range(axes[0], len(shape))) and len(extents) == len(normalized)
-        if (
-            not is_last
-            or not _is_square(spread.data, centred.res)
-            or element(x.type) not in SMALL_FLOATS
-        ):
-            return
+        assert shape is not None
+        assert axes is not None
+        assert epsilon is not None
+        extents = [extent for extent in shape[axes[0] :] if isinstance(extent, int)]
         dtype = np.float32 if (found := constant_value(variance.b)) is None else found.dtype
         ones = make_constant(rw, np.ones(extents, dtype))
         new = LayerNormalizationOp.of(x, ones, axis=axes[0] - len(shape), epsilon=epsilon)
         put(rw, op, new, mean, spread)
+
+
+def _no_layer_norm(mean: ReduceMeanOp, spread: ReduceMeanOp, epsilon: float | None) -> str | None:
+    """Why a mean and a variance are not those of a layer normalisation, if so."""
+    shape, axes = dims(mean.data.type), kept_axes(mean)
+    if epsilon is None:
+        return "what is added to the variance is not constant"
+    if shape is None or not axes or axes != kept_axes(spread):
+        return "mean and variance are not over the same known axes, or do not keep them"
+    if axes != tuple(range(axes[0], len(shape))):
+        return "the mean is not over the last dimensions"
+    if not all(isinstance(extent, int) for extent in shape[axes[0] :]):
+        return "the extents it is over are not known"
+    return None if element(mean.data.type) in SMALL_FLOATS else "it would be computed in f32"
 
 
 def _is_square(value: SSAValue, of: SSAValue) -> bool:
@@ -241,10 +260,10 @@ class ScaleOfLayerNorm(Pattern[MulOp]):
     """layer_normalization(x, 1) * g -> layer_normalization(x, g) if g has the normalized shape"""
 
     def rewrite(self, op: MulOp, rw: Rewriter) -> None:
-        norm = _lone_norm(op.a)
+        norm = _lone_norm(op)
         if norm is None or norm.b is not None or not is_near(norm.scale, 1.0):
             return
-        if dims(op.b.type) == dims(norm.scale.type):
+        if _fits_norm(op, norm):
             put(rw, op, _with(norm, op.b, None), norm)
 
 
@@ -252,16 +271,27 @@ class ShiftOfLayerNorm(Pattern[AddOp]):
     """layer_normalization(x, g) + b -> layer_normalization(x, g, b) if b has the same shape as g"""
 
     def rewrite(self, op: AddOp, rw: Rewriter) -> None:
-        norm = _lone_norm(op.a)
-        if norm is not None and norm.b is None and dims(op.b.type) == dims(norm.scale.type):
+        norm = _lone_norm(op)
+        if norm is not None and norm.b is None and _fits_norm(op, norm):
             put(rw, op, _with(norm, norm.scale, op.b), norm)
 
 
-def _lone_norm(value: SSAValue) -> LayerNormalizationOp | None:
-    """The normalisation that `value` is, if it has one result and one user."""
-    op = value.owner
-    is_lone = isinstance(op, LayerNormalizationOp) and len(op.results) == 1 and value.has_one_use()
-    return op if isinstance(op, LayerNormalizationOp) and is_lone else None
+def _lone_norm(op: MulOp | AddOp) -> LayerNormalizationOp | None:
+    """The normalisation that `op.a` is, if it has one result and one user."""
+    norm = op.a.owner
+    if not isinstance(norm, LayerNormalizationOp) or len(norm.results) > 1:
+        return None
+    if not op.a.has_one_use():
+        why_not(op, "the layer normalization is used elsewhere too")
+        return None
+    return norm
+
+
+def _fits_norm(op: MulOp | AddOp, norm: LayerNormalizationOp) -> bool:
+    if dims(op.b.type) == dims(norm.scale.type):
+        return True
+    why_not(op, f"its right operand is not of the shape that {norm.name} normalizes over")
+    return False
 
 
 def _with(norm: LayerNormalizationOp, scale: SSAValue, b: SSAValue | None) -> LayerNormalizationOp:
@@ -279,10 +309,10 @@ PATTERNS = (
 )
 
 
-class RecognizePass(ModulePass):
+class RecognizePass(OpPass[Operation]):
     """Replace exporters' spellings of gelu, swish, softmax and layer normalisation."""
 
     name = "recognize"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, ctx: Context, op: Operation) -> None:
         rewrite(op, PatternSet([*RULES, *(pattern() for pattern in PATTERNS)]))

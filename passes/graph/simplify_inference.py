@@ -18,13 +18,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import SSAValue
-from xdsl.passes import ModulePass
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Operation, SSAValue
 
 from ...core.explain import why_not
 from ...core.irtypes import ints
 from ...core.locations import fuse
+from ...core.passes import OpPass
 from ...core.rewriting import Pattern, PatternSet, Rewriter, rewrite
 from ...dialects.graph.base import constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, SubOp
@@ -284,10 +284,10 @@ PATTERNS = (
 )
 
 
-class SimplifyInferencePass(ModulePass):
+class SimplifyInferencePass(OpPass[Operation]):
     """Fold batch normalisation, constant scales and shifts, and pads into weights."""
 
     name = "simplify-inference"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, ctx: Context, op: Operation) -> None:
         rewrite(op, PatternSet([pattern() for pattern in PATTERNS]))

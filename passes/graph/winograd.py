@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr, f32
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ...core.counters import may
 from ...core.explain import count, why_not
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.walk import walk
@@ -125,7 +126,10 @@ def best_tile(op: ConvOp, target: Target) -> int | None:
     """The tile that is faster than the direct convolution and exact enough, if any."""
     weights = constant_value(op.w)
     assert weights is not None
-    best, best_cycles = None, direct_cycles(op, target)
+    best, best_cycles = None, (direct := direct_cycles(op, target))
+    fastest = min(tiled_cycles(op, tile, target) for tile in TILES)
+    if fastest >= direct:
+        why_not(op, f"tiles would take {fastest:.3g} cycles, the sums themselves {direct:.3g}")
     for tile in TILES:
         cycles = tiled_cycles(op, tile, target)
         if cycles >= best_cycles:
@@ -170,5 +174,5 @@ class WinogradPass(ModulePass):
                 why_not(inner, reason)
                 continue
             tile = best_tile(inner, target)
-            if tile is not None:
+            if tile is not None and may(f"tiles of {tile}", inner):
                 to_tiles(inner, tile)

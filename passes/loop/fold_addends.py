@@ -19,13 +19,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import FloatAttr, ModuleOp
+from xdsl.dialects.builtin import FloatAttr
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.ir.affine import AffineMap
-from xdsl.passes import ModulePass
 
 from ...core.affine import dim
+from ...core.counters import may
 from ...core.explain import why_not
+from ...core.passes import OpPass, Statistic
 from ...dialects.loop import (
     ELEMENTWISE,
     ConstantOp,
@@ -38,6 +39,8 @@ from ...dialects.loop import (
     YieldOp,
     tile_type,
 )
+
+FOLDED = Statistic("folded addend", "sums that begin with what was added to them")
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,9 @@ def _fold(op: Operation, found: Sum, value: SSAValue, addend: SSAValue) -> None:
     if (reason := _obstacle(found, addend)) is not None:
         why_not(op, reason)
         return
+    if not may(FOLDED.name, op):
+        return
+    FOLDED.add()
     load, loop, block = addend.owner, found.loop, found.loop.parent
     assert isinstance(load, LoadOp)
     assert block is not None
@@ -171,12 +177,11 @@ def _fold(op: Operation, found: Sum, value: SSAValue, addend: SSAValue) -> None:
 
 
 @dataclass(frozen=True)
-class FoldAddendsPass(ModulePass):
+class FoldAddendsPass(OpPass[KernelOp]):
     """Sums of products begin with the bias that is added to them (not for strict numerics)."""
 
     name = "fold-addends"
+    statistics = (FOLDED,)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for kernel in op.body.walk():
-            if isinstance(kernel, KernelOp):
-                fold_addends(kernel.body.block)
+    def run(self, ctx: Context, op: KernelOp) -> None:
+        fold_addends(op.body.block)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IndexType, ModuleOp, UnknownLoc
+from xdsl.dialects.builtin import IndexType, UnknownLoc
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.ir.affine import (
     AffineConstraintExpr,
@@ -36,11 +36,11 @@ from xdsl.ir.affine import (
     AffineMap,
     AffineSet,
 )
-from xdsl.passes import ModulePass
 
 from ...core.affine import const, dim, from_terms, linear_terms, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
+from ...core.passes import OpPass
 from ...dialects.loop import (
     AllocOp,
     ForOp,
@@ -290,12 +290,10 @@ def form_tiles(kernel: KernelOp) -> None:
 
 
 @dataclass(frozen=True)
-class FormTilesPass(ModulePass):
+class FormTilesPass(OpPass[KernelOp]):
     """Loops marked vectorize or unroll become axes of n-D tile values."""
 
     name = "form-tiles"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for kernel in op.body.walk():
-            if isinstance(kernel, KernelOp):
-                form_tiles(kernel)
+    def run(self, ctx: Context, op: KernelOp) -> None:
+        form_tiles(op)

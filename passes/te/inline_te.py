@@ -20,14 +20,15 @@ from dataclasses import dataclass
 from math import prod
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation
-from xdsl.passes import ModulePass
 
-from ...core.explain import count, why_not
-from ...core.walk import walk
+from ...core.counters import may
+from ...core.explain import why_not
+from ...core.passes import OpPass, Statistic
 from ...dialects import te
 from .inlining import inlinable_uses, inline_computes
+
+INLINED = Statistic("inlined", "computes inlined into their readers")
 
 CHEAP_REPEATS = 2
 """How often cheap arithmetic may run for each element."""
@@ -57,6 +58,8 @@ def choose(block: Block) -> list[te.ComputeOp]:
         evaluations[op] = prod(axis.size for axis in op.axes)
         uses = inlinable_uses(op)
         if not uses:
+            if any(_is_guarded(use.operation) for use in op.results[0].uses):
+                why_not(op, "it is read with a guard, as for padding")
             continue
         readers = [read.parent_op() for read in uses]
         total = sum(evaluations[reader] for reader in readers if reader is not None)
@@ -64,10 +67,16 @@ def choose(block: Block) -> list[te.ComputeOp]:
         if total > size * _allowed_repeats(op, total):
             why_not(op, f"its {size} elements would be computed {total} times")
             continue
+        if not may(INLINED.name, op):
+            continue
         evaluations[op] = total
         chosen.append(op)
-        count("inlined")
+        INLINED.add()
     return chosen
+
+
+def _is_guarded(op: Operation) -> bool:
+    return isinstance(op, te.ReadOp) and op.fill is not None
 
 
 def _allowed_repeats(op: te.ComputeOp, total: int) -> int:
@@ -79,11 +88,11 @@ def _allowed_repeats(op: te.ComputeOp, total: int) -> int:
 
 
 @dataclass(frozen=True)
-class InlineTePass(ModulePass):
+class InlineTePass(OpPass[te.KernelOp]):
     """Inline te computes into their readers where no work is repeated badly."""
 
     name = "inline-te"
+    statistics = (INLINED,)
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for kernel in [inner for inner in walk(op) if isinstance(inner, te.KernelOp)]:
-            inline_kernel(kernel)
+    def run(self, ctx: Context, op: te.KernelOp) -> None:
+        inline_kernel(op)

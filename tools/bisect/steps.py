@@ -17,11 +17,11 @@ from ...compiler.pipelines import (
     TO_TILES,
     extended,
 )
-from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
-from ...core.verifier import problems
 from ...dialects.sched import ScheduleOp
 from ...lowering.graph_to_te.registry import load_lowerings
+from ..opt.instruments import PassFailure
+from ..opt.manager import PassManager
 from ..opt.pipeline import Step, build, render
 from ..opt.registry import Registry
 
@@ -78,16 +78,15 @@ class Pipeline:
         Raises: PassError: it fails, or leaves the module broken.
         """
         try:
-            step.apply(self.registry.context(), module)
+            PassManager([step], self.registry.context()).run(module)
+        except PassFailure as failure:
+            found = "; ".join(one.message for one in failure.diagnostics)
+            raise PassError(f"{step.flag}: {found}") from failure
         except NncError as error:
             where, hint = error.where, error.hint
             raise PassError(f"{step.flag}: {error.message}", where=where, hint=hint) from error
         except DiagnosticException as error:
             raise PassError(f"{step.flag}: {error}") from error
-        found = [problem.message for problem in problems(module)]
-        found += [one.message for one in undominated(module)]
-        if found:
-            raise PassError(f"pass '{step.flag}' left the module broken: {found[0]}")
 
 
 def text_of(steps: Sequence[Step]) -> str:

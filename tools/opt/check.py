@@ -22,13 +22,13 @@ class Check(Instrument):
         self.stream = stream
         self._before: ModuleOp | None = None
 
-    def before(self, step: Step, module: ModuleOp) -> None:
+    def begin(self, step: Step, module: ModuleOp) -> None:
         self._before = module.clone()
 
-    def after(self, step: Step, module: ModuleOp) -> None:
+    def end(self, step: Step, module: ModuleOp) -> None:
         from ...reference.semantics import check
 
-        assert self._before is not None, "before() was called"
+        assert self._before is not None, "begin() was called"
         report = check(self._before, module)
         self._before = None
         for outcome in report.outcomes:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
+from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Operation
 from xdsl.utils.exceptions import (
     ArgSpecParseError,
     DiagnosticException,
@@ -20,23 +21,26 @@ from xdsl.utils.exceptions import (
 )
 
 from ...core.diagnostics import Diagnostic, Severity, collecting, from_exception
-from ...core.dominance import undominated
 from ...core.errors import NncError, PassError
-from ...core.explain import Log, explaining
 from ...core.extensions import culprit, scope
-from ...core.verifier import problems
 from ...textir import parse, print_module
 from ...textir.upstream import parse_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
 from .check import Check, check_native
+from .dumps import PrintIR
 from .expectations import compare, expectations
 from .flags import Flags
-from .instruments import Instrument, PassFailure, PrintIR, Timing
-from .pipeline import Spec, Step, build, render
+from .instruments import Instrument, PassFailure
+from .jobs import Job, Reproducers
+from .manager import PassManager, verify
+from .pipeline import Spec, Step, pass_flags, render
 from .pipeline import parse as parse_pipeline
 from .registry import Registry, load
+from .reproducer import split_section
 from .sources import Part, read_bytes, read_text, shown, split
+from .statistics import Listener
+from .timing import Timing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,6 +85,7 @@ def skeletons(flags: Flags) -> int:
 
 def _run(flags: Flags) -> int:
     registry = load()
+    flags.pipelines = pass_flags(flags, registry)
     if listing.wanted(flags):
         listing.print_lists(flags, registry)
         return 0
@@ -124,11 +129,13 @@ class Driver:
         self.flags = flags
         self.registry = registry
         self.file = shown(flags.input)
-        self.steps = build(flags.pipelines, registry)
         self.timing = Timing()
-        self.log = Log()
-        self.step: Step | None = None
-        """The pass at work."""
+        self.job = Job.of(flags, registry)
+        self.listener = Listener(flags.explain, flags.statistics, sys.stderr)
+        self.dumps = PrintIR(flags, self.print, sys.stderr)
+        self.reproducers = Reproducers(flags)
+        self.manager: PassManager | None = None
+        """Runs the passes of the module at hand."""
         self.sources: dict[str, str] = {}
         self.weights: dict[str, np.ndarray[Any, Any]] = {}
         self.check_names()
@@ -142,27 +149,27 @@ class Driver:
         explained = [name for name in flags.explain if name != "*"]
         for name in [*flags.print_before, *flags.print_after, *explained]:
             self.registry.find_pass(name)
-        if self.emit_spec.name not in ("nn", "mlir"):
-            self.registry.find_target(self.emit_spec.name)
+        emit = self.emit_spec(flags.emit)
+        if emit.name not in ("nn", "mlir"):
+            self.registry.find_target(emit.name)
         if flags.target is not None:
             from ...targets import resolve
 
             resolve(flags.target)
 
-    @property
-    def emit_spec(self) -> Spec:
+    @staticmethod
+    def emit_spec(text: str) -> Spec:
         """What `-t` asks for."""
-        specs = parse_pipeline(self.flags.emit)
+        specs = parse_pipeline(text)
         if len(specs) != 1:
-            raise PassError(f"-t takes one target, got '{self.flags.emit}'")
+            raise PassError(f"-t takes one target, got '{text}'")
         return specs[0]
 
     def run(self) -> int:
         """All parts of the input; the exit status."""
         flags = self.flags
-        if flags.dump_pipeline:
-            count = len(self.steps)
-            print(f"Pass Manager with {count} passes:\n{render(self.steps)}", file=sys.stderr)
+        if flags.dump_pipeline and not flags.run_reproducer:
+            self.dump_pipeline()
         written: list[bytes] = []
         failed = False
         for part in self.parts():
@@ -171,11 +178,26 @@ class Driver:
             written.append(made)
         separator = f"{flags.output_split_marker}\n".encode()
         self.write(separator.join(written))
-        if flags.timing:
-            sys.stderr.write(self.timing.report())
-        if flags.statistics:
-            sys.stderr.write(listing.statistics(self.log))
+        self.report()
         return int(failed)
+
+    def dump_pipeline(self) -> None:
+        """The pipeline as it was understood; it can be given again."""
+        steps = self.job.steps
+        print(f"Pass Manager with {len(steps)} passes:\n{render(steps)}", file=sys.stderr)
+
+    def report(self) -> None:
+        """Statistics and times, as the flags want them."""
+        flags, steps = self.flags, self.job.steps
+        is_json = flags.output_format == "json"
+        if flags.statistics:
+            show = self.listener.pipeline if flags.statistics_display != "list" else None
+            show = self.listener.json if is_json else show or self.listener.list
+            sys.stderr.write(show(steps))
+        if flags.timing:
+            self.timing.stop()
+            table = self.timing.list if flags.timing_display == "list" else self.timing.tree
+            sys.stderr.write(self.timing.json() if is_json else table())
 
     def parts(self) -> list[Part]:
         """The texts to read; one empty part for a front end's binary file."""
@@ -198,14 +220,19 @@ class Driver:
                 diagnostics.append(from_exception(error))
             except Exception as error:
                 self.show_traceback()
-                diagnostics.append(_internal(error, self.step))
-        ok = all(one.severity is not Severity.ERROR for one in diagnostics)
+                diagnostics.append(_internal(error, self.manager and self.manager.step))
+        errors = [one.message for one in diagnostics if one.severity is Severity.ERROR]
+        ok = not errors
         if self.flags.verify_diagnostics:
             expected = expectations(part.text, part.first_line)
             diagnostics = compare(expected, diagnostics, self.file)
             ok = not diagnostics
         for diagnostic in diagnostics:
             _complain(diagnostic, self.sources)
+            if self.flags.op_on_diagnostic and diagnostic.op is not None:
+                text = print_module(diagnostic.op, generic=True, elide=self.flags.elide)
+                print(f"note: see current operation:\n{text.rstrip()}", file=sys.stderr)
+        self.reproducers.settle(errors)
         return made, ok
 
     def show_traceback(self) -> None:
@@ -215,20 +242,53 @@ class Driver:
     def transform(self, part: Part) -> bytes:
         """Parse, verify, run the passes, print."""
         flags = self.flags
-        self.step = None
+        self.manager = None
+        self.timing.restart()
+        part = self.without_recipe(part)
         context = self.registry.context(allow_unregistered=flags.allow_unregistered)
-        with self.timing.stage("parse"):
+        with self.timing.stage("Parser"):
             module = self.parse(part, context)
-        self.verify(module)
+        with self.timing.stage("Verifier"):
+            verify(module)
         if flags.target is not None:
             module.attributes["nnc.target"] = StringAttr(flags.target)
         if flags.verify_roundtrip:
             check_roundtrip(module, context)
-        self.run_steps(module, context)
+        with self.job.counting(report=flags.print_debug_counter):
+            self.run_steps(module, context)
         if flags.check_native:
             check_native(module, sys.stderr)
-        with self.timing.stage("print"):
+        with self.timing.stage("Output"):
             return self.emit(module, context)
+
+    def without_recipe(self, part: Part) -> Part:
+        """The text of a module, without the section of a reproducer, which becomes the job."""
+        if self.flags.format not in ("nn", "mlir"):
+            return part
+        text, recipe = split_section(part.padded, self.file)
+        if not self.flags.run_reproducer:
+            return part if recipe is None else replace(part, text=text[part.first_line - 1 :])
+        self.job = self.job.reproducing(recipe, self.file, self.registry)
+        if self.flags.dump_pipeline:
+            self.dump_pipeline()
+        return replace(part, text=text[part.first_line - 1 :])
+
+    def run_steps(self, module: ModuleOp, context: Context) -> None:
+        """The pipeline, with all that the flags ask for around each pass."""
+        around: list[Instrument] = [self.listener]
+        if self.dumps.is_wanted:
+            around.append(self.dumps)
+        if self.job.check_semantics:
+            around.append(Check(sys.stderr))
+        around += self.reproducers.start(self.job, module)
+        self.manager = PassManager(
+            self.job.steps,
+            context,
+            verify_each=self.job.verify_each,
+            instruments=around,
+            timing=self.timing,
+        )
+        self.manager.run(module)
 
     def parse(self, part: Part, context: Context) -> ModuleOp:
         """The module of a text, or of a model that a front end reads."""
@@ -245,72 +305,15 @@ class Driver:
             weights.load(module, path)
         return module
 
-    def verify(self, module: ModuleOp, after: Step | None = None) -> None:
-        """Check everything, dominance included.
-
-        Raises: PassFailure: with all that is wrong.
-        """
-        found = [one.diagnostic() for one in problems(module)]
-        found += [one.diagnostic() for one in undominated(module)]
-        if found:
-            if after is not None:
-                text = f"pass '{after.flag}' left the module broken"
-                found.append(Diagnostic(Severity.NOTE, text))
-            raise PassFailure(found)
-
-    def run_steps(self, module: ModuleOp, context: Context) -> None:
-        """The pipeline, with all that the flags ask for around each pass."""
-        around = self.instruments()
-        for step in self.steps:
-            self.step = step
-            for one in around:
-                one.before(step, module)
-            try:
-                self.apply(step, module, context)
-                if self.flags.verify_each:
-                    self.verify(module, step)
-            except BaseException:
-                for one in around:
-                    one.failed(step, module)
-                raise
-            for one in around:
-                one.after(step, module)
-        self.step = None
-
-    def apply(self, step: Step, module: ModuleOp, context: Context) -> None:
-        """Run one pass, listening to it where a flag asks for that."""
-        explain = "*" in self.flags.explain or step.flag in self.flags.explain
-        listening = explain or self.flags.statistics
-        with (
-            self.timing.stage(step.title),
-            explaining() if listening else nullcontext(Log()) as log,
-        ):
-            step.apply(context, module)
-        for name, number in log.counts.items():
-            self.log.counts[f"{step.flag}: {name}"] += number
-        if explain:
-            for note in log.notes:
-                print(f"{step.flag}: {note}", file=sys.stderr)
-
-    def instruments(self) -> list[Instrument]:
-        """What stands around each pass."""
-        found: list[Instrument] = []
-        dumps = PrintIR(self.flags, self.print, sys.stderr)
-        if dumps.is_wanted:
-            found.append(dumps)
-        if self.flags.check_semantics:
-            found.append(Check(sys.stderr))
-        return found
-
-    def print(self, module: ModuleOp) -> str:
-        """A module in the form that the flags ask for."""
+    def print(self, module: Operation) -> str:
+        """A module, or another op, in the form that the flags ask for."""
         flags = self.flags
-        generic = flags.generic or flags.emit == "mlir"
+        generic = flags.generic or self.job.emit == "mlir"
         return print_module(module, generic=generic, locations=flags.locations, elide=flags.elide)
 
     def emit(self, module: ModuleOp, context: Context) -> bytes:
         """What goes to stdout."""
-        spec = self.emit_spec
+        spec = self.emit_spec(self.job.emit)
         if spec.name in ("nn", "mlir"):
             text = self.print(module)
             if self.flags.output != "-" and "graph.weight" in text:
@@ -318,12 +321,13 @@ class Driver:
 
                 self.weights |= weights.collect(module)
             return text.rstrip("\n").encode() + b"\n"
+        self.reproducers.emitting(module, self.job)
         return emit_target(self.registry, spec, module, context)
 
     def write(self, made: bytes) -> None:
         """Write to stdout, or to the file of `-o` and the weights beside it."""
         if self.flags.output == "-":
-            is_ir = self.emit_spec.name in ("nn", "mlir")
+            is_ir = self.emit_spec(self.job.emit).name in ("nn", "mlir")
             if is_ir and is_colored(self.flags.color, sys.stdout):
                 made = colored_ir(made.decode()).encode()
             sys.stdout.flush()

@@ -19,6 +19,8 @@ _BARE = {
     "--split-input-file": SPLIT_MARKER,
     "--elide-large-constants": str(ELIDE_ELEMENTS),
     "--explain": "*",
+    "--timing-display": "tree",
+    "--pass-statistics-display": "pipeline",
 }
 """The value of an option that may be given without one (`--flag=value` or bare `--flag`)."""
 _ON = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
@@ -31,6 +33,9 @@ class Flags(argparse.Namespace):
     output: str
     format: str
     pipelines: list[str]
+    """Texts of pipelines, and unknown `--name=options`: flags of passes, or mistakes."""
+    spellings: list[str]
+    """Every flag there is."""
     emit: str
     target: str | None
     plugins: list[str]
@@ -48,13 +53,25 @@ class Flags(argparse.Namespace):
     print_after_all: bool
     print_after_change: bool
     print_after_failure: bool
+    tree_dir: str | None
+    module_scope: bool
     generic: bool
     locations: bool
     elide: int | None
     color: str
     timing: bool
+    timing_display: str
     statistics: bool
+    statistics_display: str
+    output_format: str
     explain: list[str]
+    debug_counters: list[str]
+    print_debug_counter: bool
+    crash_reproducer: str | None
+    local_reproducer: bool
+    generate_reproducer: str | None
+    run_reproducer: bool
+    op_on_diagnostic: bool
     dump_pipeline: bool
     list_passes: bool
     show_dialects: bool
@@ -74,17 +91,6 @@ class _Parser(argparse.ArgumentParser):
         print(f"  help: {self.prog} --help lists the flags", file=sys.stderr)
         raise SystemExit(1)
 
-    def refuse(self, unknown: Sequence[str]) -> NoReturn:
-        """Report arguments that are no flags of ours."""
-        parts: list[str] = []
-        for argument in unknown:
-            name = argument.partition("=")[0]
-            near = get_close_matches(name, self.spellings(), 1)
-            parts.append(f"unknown argument '{argument}'")
-            if near and name.startswith("-"):
-                parts[-1] += f", did you mean '{near[0]}'?"
-        self.error("; ".join(parts))
-
     def spellings(self) -> list[str]:
         """Every long spelling of every flag."""
         return [name for name in self._option_string_actions if name.startswith("--")]
@@ -96,22 +102,41 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     Raises: SystemExit: status 1 for a wrong flag, 0 after `--help`.
     """
     parser = _make_parser()
-    known = frozenset(parser.spellings())
-    flags, unknown = parser.parse_known_args(list(_normalise(argv, known)), namespace=Flags())
+    known = parser.spellings()
+    arguments = list(_normalise(argv, frozenset(known)))
+    flags, unknown = parser.parse_known_args(arguments, namespace=Flags(spellings=known))
     if unknown:
-        parser.refuse(unknown)
+        refuse(flags, unknown)
     return flags
 
 
+def refuse(flags: Flags, unknown: Sequence[str], more: Sequence[str] = ()) -> NoReturn:
+    """Report arguments that are no flags; `more` are flags that may have been meant, too."""
+    parts: list[str] = []
+    for argument in unknown:
+        name = argument.partition("=")[0]
+        near = get_close_matches(name, [*flags.spellings, *more], 1)
+        parts.append(f"unknown argument '{argument}'")
+        if near and name.startswith("-"):
+            parts[-1] += f", did you mean '{near[0]}'?"
+    _make_parser().error("; ".join(parts))
+
+
 def _normalise(argv: Sequence[str], known: frozenset[str]) -> Iterator[str]:
-    """LLVM's one-dash spelling of long flags becomes two dashes, bare flags get their value."""
+    """LLVM's one-dash spelling of long flags becomes two dashes, bare flags get their value.
+
+    A flag that is not known may be that of a pass: it stays among the pipelines, in their order.
+    """
     for argument in argv:
         name, equals, value = argument.partition("=")
         if f"-{name}" in known and not name.startswith("--") and len(name) > 2:
             name = f"-{name}"
         if not equals and name in _BARE:
             equals, value = "=", _BARE[name]
-        yield f"{name}{equals}{value}"
+        if name.startswith("--") and len(name) > 2 and name not in known:
+            yield f"--passes={argument}"
+        else:
+            yield f"{name}{equals}{value}"
 
 
 def _switch(text: str) -> bool:
@@ -133,6 +158,8 @@ def _make_parser() -> _Parser:
     )
     _add_input(parser.add_argument_group("input and output"))
     _add_passes(parser.add_argument_group("passes"))
+    _add_reports(parser.add_argument_group("reports"))
+    _add_reproducers(parser.add_argument_group("reproducers and bisection"))
     _add_checks(parser.add_argument_group("checks"))
     _add_printing(parser.add_argument_group("printing"))
     _add_information(parser.add_argument_group("information"))
@@ -207,7 +234,8 @@ def _add_passes(group: _Group) -> None:
         action="append",
         default=[],
         metavar="PIPELINE",
-        help="a,b{x=1} or builtin.module(func.func(a,b{x=1})); may be repeated",
+        help="a,b{x=1} or builtin.module(func.func(a,b{x=1})); may be repeated; a pass's own flag "
+        "is the same, --a --b='x=1'",
     )
     group.add_argument(
         "--explain",
@@ -218,17 +246,82 @@ def _add_passes(group: _Group) -> None:
     )
     _on(
         group,
-        "--pass-statistics",
-        "--mlir-pass-statistics",
-        dest="statistics",
-        text="how often each rule fired",
-    )
-    _on(group, "--timing", "--mlir-timing", dest="timing", text="time taken by each pass")
-    _on(
-        group,
         "--dump-pass-pipeline",
         dest="dump_pipeline",
         text="the pipeline as it was understood",
+    )
+
+
+def _add_reports(group: _Group) -> None:
+    _on(
+        group,
+        "--pass-statistics",
+        "--mlir-pass-statistics",
+        dest="statistics",
+        text="what each pass counted: how often its rules fired",
+    )
+    _on(group, "--timing", "--mlir-timing", dest="timing", text="time taken by each stage")
+    for name, first in (("timing", "tree"), ("pass-statistics", "pipeline")):
+        group.add_argument(
+            f"--{name}-display",
+            f"--mlir-{name}-display",
+            dest=f"{name.removeprefix('pass-')}_display",
+            choices=(first, "list"),
+            default=first,
+            help=f"how they are shown (default {first})",
+        )
+    group.add_argument(
+        "--output-format",
+        "--mlir-output-format",
+        choices=("text", "json"),
+        default="text",
+        help="of times and statistics; json: each report on one line",
+    )
+
+
+def _add_reproducers(group: _Group) -> None:
+    group.add_argument(
+        "--pass-pipeline-crash-reproducer",
+        "--mlir-pass-pipeline-crash-reproducer",
+        dest="crash_reproducer",
+        metavar="FILE",
+        help="after a failure leave the IR before the pipeline there, and the pipeline",
+    )
+    _on(
+        group,
+        "--pass-pipeline-local-reproducer",
+        "--mlir-pass-pipeline-local-reproducer",
+        dest="local_reproducer",
+        text="... the IR right before the pass that failed, and that pass alone",
+    )
+    group.add_argument(
+        "--generate-reproducer",
+        "--mlir-generate-reproducer",
+        dest="generate_reproducer",
+        metavar="FILE",
+        help="write a reproducer whether or not anything fails",
+    )
+    _on(
+        group,
+        "--run-reproducer",
+        dest="run_reproducer",
+        text="run the pipeline that the input carries",
+    )
+    group.add_argument(
+        "--debug-counter",
+        "--mlir-debug-counter",
+        dest="debug_counters",
+        action="append",
+        default=[],
+        metavar="NAME=SKIP:COUNT,...",
+        help="of the changes of a pass or rule (`change`: of all) leave out SKIP, make COUNT",
+    )
+    _on(
+        group,
+        "--print-debug-counter",
+        "--mlir-print-debug-counter",
+        dest="print_debug_counter",
+        text="how often each debug counter was asked",
     )
 
 
@@ -292,6 +385,20 @@ def _add_printing(group: _Group) -> None:
             dest=f"print_after_{when}",
             text=f"print the IR after a pass {text}",
         )
+    group.add_argument(
+        "--print-ir-tree-dir",
+        "--mlir-print-ir-tree-dir",
+        dest="tree_dir",
+        metavar="DIR",
+        help="print the IR into files there, not on stderr (alone: after every pass)",
+    )
+    _on(
+        group,
+        "--print-ir-module-scope",
+        "--mlir-print-ir-module-scope",
+        dest="module_scope",
+        text="print the whole module, not the op that a pass ran on",
+    )
     _on(
         group,
         "--print-op-generic",
@@ -322,7 +429,21 @@ def _add_information(group: _Group) -> None:
     _on(group, "--show-dialects", dest="show_dialects", text="every dialect that can be read")
     _on(group, "--list-targets", dest="list_targets", text="what -t can write")
     _on(group, "--version", dest="version", text="versions of nnc and xDSL")
-    _on(group, "--debug", dest="debug", text="show Python tracebacks")
+    _on(
+        group,
+        "--print-op-on-diagnostic",
+        "--mlir-print-op-on-diagnostic",
+        dest="op_on_diagnostic",
+        text="show the op behind an error, in the generic form",
+    )
+    _on(
+        group,
+        "--debug",
+        "--print-stacktrace-on-diagnostic",
+        "--mlir-print-stacktrace-on-diagnostic",
+        dest="debug",
+        text="show Python tracebacks",
+    )
 
 
 def _add_skeletons(group: _Group) -> None:

@@ -1,14 +1,16 @@
-"""What nn-opt can tell of itself: passes, dialects, targets, versions, statistics."""
+"""What nn-opt can tell of itself: passes, dialects, targets, versions."""
 
 from __future__ import annotations
 
 import inspect
 from dataclasses import fields
 
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.hints import type_repr
 
-from ...core.explain import Log
+from ...core.passes import runs_on
 from .flags import Flags
 from .registry import Registry
 
@@ -42,6 +44,8 @@ def list_passes(registry: Registry) -> str:
     for name in sorted(registry.ours):
         class_ = registry.find_pass(name)
         lines.append(f"  {name:<24} {summary(class_)}")
+        if (kind := runs_on(class_)) not in (ModuleOp, Operation):
+            lines.append(f"    on each {kind.name}")
         lines += [f"    {{{option}}}" for option in options(class_)]
     lines += ["", "xDSL's passes:"]
     lines += [f"  {name}" for name in sorted(registry.passes.keys() - registry.ours)]
@@ -65,9 +69,3 @@ def options(class_: type[ModulePass]) -> list[str]:
         type_ = field.type if isinstance(field.type, str) else type_repr(field.type)
         found.append(f"{field.name.replace('_', '-')}: {type_}{shown}")
     return found
-
-
-def statistics(log: Log) -> str:
-    """How often each rule of each pass fired."""
-    rows = [f"  {number:6d}  {name}\n" for name, number in sorted(log.counts.items())]
-    return "... Pass statistics report ...\n" + "".join(rows or ["  nothing was counted\n"])

@@ -4,17 +4,20 @@
     element  ::= pass options? | anchor `(` pipeline `)`
     options  ::= `{` (key (`=` value (`,` value)*)?)* `}`
 
-An anchor is an op's name. `builtin.module(...)` around everything is the default; passes inside
-another anchor run on each such op by itself.
+An anchor is an op's name: the passes inside run on each such op by itself, wherever it stands
+inside what the anchor around it names (one that stands inside another is left out). Around all is
+`builtin.module`. A pass without an anchor, `-p form-tiles`, gets the one it declares
+(core/passes.py); anchors.py refuses written ones that do not fit.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import NoReturn
+from itertools import groupby
+from typing import NoReturn, cast
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -23,6 +26,9 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
 
 from ...core.errors import PassError
+from ...core.passes import OpPass, anchored, runs_on
+from ...core.walk import children
+from .flags import Flags, refuse
 from .registry import Registry
 
 MODULE = "builtin.module"
@@ -35,6 +41,8 @@ class Spec:
     name: str
     options: dict[str, ParameterListType]
     anchors: tuple[str, ...] = ()
+    is_nested: bool = field(default=False, compare=False)
+    """Whether an anchor, `builtin.module` included, was written around it."""
 
 
 @dataclass(frozen=True)
@@ -54,44 +62,31 @@ class Step:
         """The pass's class name, as MLIR's banners have it."""
         return type(self.pass_).__name__.removesuffix("Pass")
 
-    def apply(self, context: Context, module: ModuleOp) -> None:
-        """Run it."""
-        for scope in _scopes(module, self.anchors):
-            if isinstance(scope, ModuleOp):
-                self.pass_.apply(context, scope)
-            else:
-                self._apply_inside(context, module, scope)
+    @property
+    def text(self) -> str:
+        """The pass with its options, as a pipeline spells it."""
+        spec = self.pass_.spec(include_default=False)
+        options: list[str] = []
+        for name, values in spec.parameters.items():
+            listed = ",".join(map(_spell, values))
+            options.append(name.replace("_", "-") + (f"={listed}" if values else ""))
+        return f"{spec.name}{{{' '.join(options)}}}" if options else spec.name
 
-    def _apply_inside(self, context: Context, module: ModuleOp, op: Operation) -> None:
-        """Run on one op as if it were alone in a module, then put back what came of it."""
-        block = op.parent
-        assert block is not None, "an anchored op stands in a block"
-        following = op.next_op
-        op.detach()
-        alone = ModuleOp([op], dict(module.attributes))
-        try:
-            self.pass_.apply(context, alone)
-        finally:
-            for made in list(alone.body.block.ops):
-                made.detach()
-                if following is None:
-                    block.add_op(made)
-                else:
-                    block.insert_op_before(made, following)
+    def scopes(self, module: ModuleOp) -> list[Operation]:
+        """The ops to run on: those of the innermost anchor, at any depth, in program order."""
+        scopes: list[Operation] = [module]
+        for anchor in self.anchors:
+            inside = [inner for scope in scopes for inner in children(scope)]
+            scopes = [op for inner in inside for op in anchored(inner, anchor)]
+        return scopes
 
-
-def _scopes(module: ModuleOp, anchors: Iterable[str]) -> list[Operation]:
-    scopes: list[Operation] = [module]
-    for anchor in anchors:
-        scopes = [
-            op
-            for scope in scopes
-            for region in scope.regions
-            for block in region.blocks
-            for op in block.ops
-            if op.name == anchor
-        ]
-    return scopes
+    def run(self, context: Context, op: Operation) -> None:
+        """Run the pass on one op."""
+        if runs_on(type(self.pass_)) is not ModuleOp:
+            cast("OpPass[Operation]", self.pass_).run(context, op)
+        else:
+            assert isinstance(op, ModuleOp), "anchors.py has checked what the pass runs on"
+            self.pass_.apply(context, op)
 
 
 def build(texts: Iterable[str], registry: Registry) -> list[Step]:
@@ -99,7 +94,30 @@ def build(texts: Iterable[str], registry: Registry) -> list[Step]:
 
     Raises: PassError: a malformed text, an unknown pass or option, an option of the wrong type.
     """
-    return [make_step(spec, registry) for text in texts for spec in parse(text)]
+    from .anchors import fit
+
+    specs = [spec for text in texts for spec in parse(text)]
+    return fit([(spec, make_step(spec, registry)) for spec in specs], registry)
+
+
+def pass_flags(flags: Flags, registry: Registry) -> list[str]:
+    """The pipelines of the command line, `--name=options` of a pass spelled as `name{options}`.
+
+    Raises: SystemExit: an argument is no flag, and no pass's.
+    """
+    texts: list[str] = []
+    unknown: list[str] = []
+    for text in flags.pipelines:
+        name, _, options = text.removeprefix("--").partition("=")
+        if not text.startswith("--"):
+            texts.append(text)
+        elif name in registry.passes:
+            texts.append(f"{name}{{{options}}}" if options else name)
+        else:
+            unknown.append(text)
+    if unknown:
+        refuse(flags, unknown, [f"--{name}" for name in registry.passes])
+    return texts
 
 
 def make_step(spec: Spec, registry: Registry) -> Step:
@@ -143,18 +161,22 @@ def parse(text: str) -> list[Spec]:
 
 def _without_module(spec: Spec) -> Spec:
     inner = spec.anchors[1:] if spec.anchors[:1] == (MODULE,) else spec.anchors
-    return replace(spec, anchors=inner)
+    return replace(spec, anchors=inner, is_nested=bool(spec.anchors))
 
 
 def render(steps: Iterable[Step]) -> str:
-    """The pipeline's text, anchored as MLIR prints it."""
+    """The pipeline's text, anchored as MLIR prints it; `build` makes the same steps of it."""
+    return f"{MODULE}({_render_nest(list(steps), 0)})"
+
+
+def _render_nest(steps: Sequence[Step], depth: int) -> str:
     parts: list[str] = []
-    for step in steps:
-        text = str(step.pass_.spec(include_default=False))
-        for anchor in reversed(step.anchors):
-            text = f"{anchor}({text})"
-        parts.append(text)
-    return f"{MODULE}({','.join(parts)})"
+    for anchor, group in groupby(steps, lambda step: step.anchors[depth : depth + 1]):
+        if anchor:
+            parts.append(f"{anchor[0]}({_render_nest(list(group), depth + 1)})")
+        else:
+            parts += [step.text for step in group]
+    return ",".join(parts)
 
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]+")
@@ -234,6 +256,14 @@ class _Reader:
         raise PassError(
             f"pass pipeline: expected {expected}, got {got}\n{self.text}\n{' ' * self.at}^"
         )
+
+
+def _spell(value: ParameterType) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
+    return str(value)
 
 
 def _value(text: str) -> ParameterType:

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
+from xdsl.ir import Operation
 
 from ....core.catalog import lazy
 from ....core.errors import PassError
+from ....core.passes import OpPass
 from ....core.rewriting import Pattern, PatternSet, rewrite
 from ....core.walk import walk
 
@@ -37,9 +37,9 @@ TABLES = lazy(
 NUMERICS = ("strict", "fast")
 
 
-def canonicalization_patterns(module: ModuleOp, fast: bool) -> Sequence[Pattern[Any]]:
-    """The patterns of the dialects that occur in `module`."""
-    dialects = {op.name.partition(".")[0] for op in walk(module)}
+def canonicalization_patterns(root: Operation, fast: bool) -> Sequence[Pattern[Any]]:
+    """The patterns of the dialects that occur in `root`."""
+    dialects = {op.name.partition(".")[0] for op in walk(root)}
     found: list[Pattern[Any]] = []
     for name, load in TABLES.items():
         if name.partition(" ")[0] in dialects:
@@ -48,7 +48,7 @@ def canonicalization_patterns(module: ModuleOp, fast: bool) -> Sequence[Pattern[
 
 
 @dataclass(frozen=True)
-class CanonicalizePass(ModulePass):
+class CanonicalizePass(OpPass[Operation]):
     """Simplify ops and bring them into canonical form."""
 
     name = "canonicalize"
@@ -56,7 +56,7 @@ class CanonicalizePass(ModulePass):
     numerics: str = "strict"
     """`strict` keeps every bit; `fast` also allows what is exact in real numbers only."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, ctx: Context, op: Operation) -> None:
         if self.numerics not in NUMERICS:
             raise PassError(f"numerics is {' or '.join(NUMERICS)}, got '{self.numerics}'")
         patterns = canonicalization_patterns(op, self.numerics == "fast")

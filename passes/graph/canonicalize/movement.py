@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from xdsl.ir import SSAValue
 
 from ....core.errors import ModelError
+from ....core.explain import why_not
 from ....core.irtypes import int_attr
+from ....core.locations import describe
 from ....core.rewriting import Pattern, Rewriter
 from ....dialects.graph.base import constant_value
 from ....dialects.graph.binary import BinaryOp
@@ -109,9 +111,11 @@ class ReshapeToKnownShape(Pattern[ReshapeOp]):
     def rewrite(self, op: ReshapeOp, rw: Rewriter) -> None:
         target = dims(op.res.type)
         codes = None if target is None else reshape_codes(dims(op.data.type), target)
-        if codes is None:
-            return
         now = constant_value(op.shape)
+        if codes is None:
+            if now is None:
+                why_not(op, "no constant can say its result's shape, which is not known, or named")
+            return
         is_zero = bool(op.allowzero.value.data)
         if now is None or tuple(now.tolist()) != codes[0] or is_zero != codes[1]:
             reshape_to(rw, op, op.data)
@@ -168,6 +172,7 @@ class BroadcastOfExpand(Pattern[BinaryOp]):
                 op.operands[i] = inner.data
                 rw.notify_op_modified(op)
                 return
+            why_not(op, "its result has extents that come from the expand alone")
 
 
 def _broadcasts_to(target: Dims, *shapes: Dims | None) -> bool:
@@ -202,9 +207,12 @@ class ConcatOfConcat(Pattern[ConcatOp]):
         flat: list[SSAValue] = []
         for value in op.inputs:
             inner = value.owner
-            if isinstance(inner, ConcatOp) and value.has_one_use() and _same_axis(op, inner, shape):
+            if not isinstance(inner, ConcatOp) or not _same_axis(op, inner, shape):
+                flat.append(value)
+            elif value.has_one_use():
                 flat += inner.inputs
             else:
+                why_not(op, f"{describe(inner)}, a concat along the same axis, has other users too")
                 flat.append(value)
         if len(flat) > len(op.inputs):
             rw.replace(op, _concat(op, flat))
@@ -278,7 +286,10 @@ class ReshapeOfReduction(Pattern[ReshapeOp]):
 
     def rewrite(self, op: ReshapeOp, rw: Rewriter) -> None:
         inner = op.data.owner
-        if not isinstance(inner, ReduceOp) or not op.data.has_one_use():
+        if not isinstance(inner, ReduceOp):
+            return
+        if not op.data.has_one_use():
+            why_not(op, f"the result of {inner.name} has other users too")
             return
         shape, target = dims(inner.data.type), dims(op.res.type)
         axes = None if shape is None else inner.reduced_axes(len(shape))
@@ -297,7 +308,11 @@ class DropoutAtInference(Pattern[DropoutOp]):
     """dropout(x) -> x unless it is training or its mask is used"""
 
     def rewrite(self, op: DropoutOp, rw: Rewriter) -> None:
-        if op.is_training is not False or (op.mask is not None and op.mask.first_use is not None):
+        if op.is_training is not False:
+            why_not(op, "it is training, or no constant says that it is not")
+            return
+        if op.mask is not None and op.mask.first_use is not None:
+            why_not(op, "its mask is used")
             return
         if op.data.type == op.res.type:
             rw.replace_all_uses_with(op.res, op.data)
