@@ -17,6 +17,8 @@ from ..lowering.program.packing import evaluate, pack
 from ..runtime.arrays import Array, aligned_bytes, aligned_empty
 from ..targets import Target, resolve
 
+POISON_BYTE = 0xFF
+
 
 class NativeKernel:
     """A kernel in tile form, compiled; call it with logical arrays.
@@ -50,8 +52,9 @@ class NativeKernel:
         return BoundKernel(self, packed, outputs)
 
     def __call__(self, *inputs: Array) -> list[Array]:
-        """The outputs for these inputs, as logical arrays."""
+        """The outputs for these inputs, as logical arrays; NaN where the kernel writes nothing."""
         bound = self.bind(inputs)
+        bound.poison()
         bound()
         return bound.outputs()
 
@@ -68,6 +71,11 @@ class BoundKernel:
     def __call__(self) -> None:
         for function, phase in self._calls:
             function(*self._addresses, 0, phase.extent)
+
+    def poison(self) -> None:
+        """Fill what the kernel writes with NaN, -1 or true: what is left over shows."""
+        for buffer in (*self._outputs, *self._kernel.temporaries, self._kernel.scratch):
+            buffer.view(np.uint8).fill(POISON_BYTE)
 
     def outputs(self) -> list[Array]:
         """What the last call wrote, as logical arrays."""

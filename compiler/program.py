@@ -12,6 +12,7 @@ from ..lowering.graph_to_te.site import NUMERICS, STRICT
 from ..lowering.program import PackedConstants, ProgramPlan, barrier_text, plan_program
 from ..runtime.artifact import Artifact
 from ..runtime.executable import Executable
+from ..runtime.program import TensorSpec
 from ..targets import resolve
 from .host import host_function
 from .kernel_cache import KernelCache
@@ -104,18 +105,42 @@ def compile_module(
         outputs = output_specs(module)
         operators = lower_to_te(module, options, timings)
         verify(module, timings)
-        compiler.add_all(module)
-        with timings.stage("plan"):
-            code = compiler.kernels.code
-            plan = plan_program(module, code, host_function, inputs, outputs, packed)
-        if plan.symbols:
-            compiler.add_text(entry_text(plan, options))
-        with timings.stage("wait for LLVM"):
-            objects = [future.result() for future in compiler.kernels.objects]
-        with timings.stage("link"):
-            artifact = make_artifact(plan, objects)
-            executable = link_artifact(artifact, options)
+        executable, artifact = _assemble(module, compiler, inputs, outputs, packed)
     return Compiled(executable, artifact, compiler.kernels, operators, module, timings)
+
+
+def compile_kernels(module: ModuleOp, options: Options, timings: Timings) -> Compiled:
+    """Compile a module of main and kernels, of te or of loop, with no pass over the whole.
+
+    Raises: NncError: with the place of what cannot be compiled.
+    """
+    with without_collector(), KernelCompiler(options, timings) as compiler:
+        verify(module, timings)
+        inputs, outputs = input_specs(module), output_specs(module)
+        executable, artifact = _assemble(module, compiler, inputs, outputs, None)
+    return Compiled(executable, artifact, compiler.kernels, {}, module, timings)
+
+
+def _assemble(
+    module: ModuleOp,
+    compiler: KernelCompiler,
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    packed: PackedConstants | None,
+) -> tuple[Executable, Artifact]:
+    """Kernels to object code, the plan of the program, and both linked."""
+    options, timings = compiler.options, compiler.timings
+    compiler.add_all(module)
+    with timings.stage("plan"):
+        code = compiler.kernels.code
+        plan = plan_program(module, code, host_function, inputs, outputs, packed)
+    if plan.symbols:
+        compiler.add_text(entry_text(plan, options))
+    with timings.stage("wait for LLVM"):
+        objects = [future.result() for future in compiler.kernels.objects]
+    with timings.stage("link"):
+        artifact = make_artifact(plan, objects)
+        return link_artifact(artifact, options), artifact
 
 
 def entry_text(plan: ProgramPlan, options: Options) -> str:

@@ -68,16 +68,28 @@ class Memory:
         array = np.asarray(logical)
         if array.dtype != dtype and array.dtype.itemsize == dtype.itemsize:
             array = array.view(dtype)
-        self.flat[self.places(self._grid())] = array.astype(dtype, copy=False)
+        self.flat[self.places(self.grid())] = array.astype(dtype, copy=False)
 
     def unpack(self) -> Array:
         """The logical array."""
-        return np.asarray(self.flat[self.places(self._grid())]).reshape(self.type.extents)
+        return np.asarray(self.flat[self.places(self.grid())]).reshape(self.type.extents)
 
-    def _grid(self) -> list[Array]:
+    def grid(self) -> list[Array]:
+        """Logical indices of every element, one array for each dimension."""
         extents = self.type.extents
         rank = len(extents)
         return [
             np.arange(size).reshape([-1 if d == at else 1 for d in range(rank)])
             for at, size in enumerate(extents)
         ]
+
+
+def through_memory(array: Array, written: BufferType, read: BufferType) -> Array:
+    """What a reader finds in the memory of a tensor that was written in another layout, or shape.
+
+    It is the array itself where both are the same and no two elements share a place.
+    """
+    source, target = Memory(written, "written"), Memory(read, "read")
+    flat = np.full(max(source.flat.size, target.flat.size), poison(array.dtype), array.dtype)
+    flat[source.places(source.grid())] = array
+    return np.asarray(flat[target.places(target.grid())]).reshape(read.extents)

@@ -119,6 +119,38 @@ class Profiler(Executable):
             self._times.append(perf_counter() - start)
 
 
+@dataclass(frozen=True)
+class Launched:
+    """A launch that is about to run: `run()` does it."""
+
+    launch: LaunchCode
+    workspace: Workspace
+    run: Callable[[], None]
+
+
+class Stepper(Executable):
+    """An executable that hands each launch to `watch`, which runs it; on one thread."""
+
+    def __init__(self, executable: Executable, watch: Callable[[Launched], None]):
+        super().__init__(executable.program, 1, executable.pool_code)
+        self._watch = watch
+
+    def run_step(
+        self,
+        bound: BoundStep,
+        values: list[Array | None],
+        workspace: Workspace,
+        direct: Mapping[int, Array],
+    ) -> None:
+        """As the executable does, launch by launch."""
+        if isinstance(bound.step, HostStep):
+            run_on_host(bound.step, values)
+            return
+        bind(bound, values, workspace, direct)
+        for launch in bound.step.launches:
+            self._watch(Launched(launch, workspace, _bound(launch, workspace)))
+
+
 def _bound(launch: LaunchCode, workspace: Workspace) -> Callable[[], None]:
     """Runs the whole launch on the pointers that the frame holds now."""
     pointers = [int(workspace.frame[slot]) + offset for slot, offset in launch.pointers]

@@ -19,6 +19,12 @@ from nnc.tools import nn_opt
 LIT = Path(__file__).parent / "lit"
 
 
+def run_nn_reduce(args: list[str]) -> int | None:
+    from nnc.tools import nn_reduce
+
+    return nn_reduce.main(args)
+
+
 def run_nnc(args: list[str]) -> int | None:
     from nnc.tools import nnc
 
@@ -27,7 +33,12 @@ def run_nnc(args: list[str]) -> int | None:
 
 @pytest.fixture(scope="module")
 def runner() -> LitRunner:
-    commands = {"nn-opt": nn_opt.main, "nnc": run_nnc, "filecheck": filecheck}
+    commands = {
+        "nn-opt": nn_opt.main,
+        "nn-reduce": run_nn_reduce,
+        "nnc": run_nnc,
+        "filecheck": filecheck,
+    }
     programs = {"%python": sys.executable, "%mlir-opt": mlir_opt() or "mlir-opt"}
     return LitRunner(commands, available_features(), programs)
 

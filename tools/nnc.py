@@ -4,6 +4,7 @@
     nnc inspect model.onnx --shape x=1x3x224x224
     nnc compile model.onnx --emit asm -o model.s
     nnc bench model.onnx --threads 2 --against onnxruntime
+    nnc bisect model.onnx --against onnxruntime
 
 Exit status 0, or 1 after any error.
 """
@@ -38,7 +39,7 @@ def _run(flags: Flags) -> int:
     from ..core.extensions import culprit
 
     try:
-        flags.command(flags)
+        return flags.command(flags) or 0
     except NncError:
         raise
     except KeyboardInterrupt:
@@ -58,7 +59,6 @@ def _run(flags: Flags) -> int:
         print(f"nnc: internal error: {what}", file=sys.stderr)
         print("  help: this is a bug in the compiler; --debug shows the traceback", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

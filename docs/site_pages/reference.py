@@ -30,7 +30,7 @@ from nnc.lowering import CONVERSIONS
 from nnc.passes import PASSES
 from nnc.schedules import PASSES as SCHEDULE_PASSES
 from nnc.targets import TARGETS
-from nnc.tools import nn_opt, nnc
+from nnc.tools import nn_opt, nn_reduce, nnc
 from nnc.tools.opt.listing import options
 
 OPTIONAL = (OptOperandDef, OptPropertyDef, OptResultDef, OptRegionDef)
@@ -44,7 +44,7 @@ ABOUT = {
 
 
 LIT = Path(__file__).parents[2] / "tests" / "lit"
-NNC_COMMANDS = ("run", "inspect", "compile", "bench", "ops")
+NNC_COMMANDS = ("run", "inspect", "compile", "bench", "bisect", "ops")
 
 
 def write_reference(folder: Path) -> list[Path]:
@@ -176,6 +176,7 @@ def _tools() -> str:
     commands = [[], *([name] for name in NNC_COMMANDS)]
     for name, main, arguments in (
         ("nn-opt", nn_opt.main, []),
+        ("nn-reduce", nn_reduce.main, []),
         *(("nnc", nnc.main, given) for given in commands),
     ):
         shown = call(main, [*arguments, "--help"]).out.decode().rstrip()

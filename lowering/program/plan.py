@@ -27,6 +27,7 @@ from ...core.dtypes import numpy_dtype
 from ...core.errors import PassError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
+from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp
 from ...dialects.graph.types import is_ranked
 from ...dialects.loop import BufferType
@@ -45,7 +46,6 @@ from ...runtime.program import (
     Use,
 )
 from ..llvm_to_object import merge_modules
-from ..te_to_loop.views import buffer_of
 from .entry import emit_entry
 from .launch import KernelCode, Launch, Place
 from .memory import Lifetime, align, plan_arena

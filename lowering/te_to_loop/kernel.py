@@ -10,10 +10,11 @@ from xdsl.ir.affine import AffineMap
 from ...core.affine import dim
 from ...core.errors import PassError
 from ...dialects import loop, te
+from ...dialects.buffers import buffer_of
 from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
 from ...schedules.primitives.rewrite import normalize
 from .statement import convert_compute
-from .views import Step, View, buffer_of
+from .views import Step, View
 
 
 class KernelConverter:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
 
-from xdsl.dialects.builtin import AffineMapAttr, TensorType
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import const, sym
-from ...core.irtypes import tensor_element, tensor_shape
-from ...dialects.graph.types import EncodingAttr
-from ...dialects.loop import BufferType
 
 
 @dataclass(frozen=True)
@@ -44,11 +39,3 @@ class View:
         assert step is not None, "a slice of a scan's result is used inside the scan only"
         at = step.expression(sym(num_opaque))
         return AffineMap(map_.num_dims, map_.num_symbols, (at, *map_.results))
-
-
-def buffer_of(type_: Attribute) -> BufferType:
-    """The buffer type of a tensor; a layout in its encoding becomes the buffer's."""
-    encoding = cast("TensorType[Any]", type_).encoding
-    layout = encoding.layout if isinstance(encoding, EncodingAttr) else None
-    map_ = layout.data if isinstance(layout, AffineMapAttr) else None
-    return BufferType.get(tensor_shape(type_), tensor_element(type_), "global", map_)

@@ -18,8 +18,10 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import SymbolTable
 
 from ...core.errors import InputError, NncError, PassError
-from ...dialects import te
+from ...dialects import loop, te
+from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp, KernelOp, YieldOp
+from ...dialects.graph.types import layout
 from . import evaluate
 from .meaning import Array
 
@@ -54,9 +56,26 @@ def run_block(block: Block, inputs: Sequence[Array], call: Caller | None = None)
         operands = [values[operand] for operand in op.operands]
         if isinstance(op, ReturnOp | YieldOp):
             return operands
-        results = _run_op(op, operands, call)
-        values.update(zip(op.results, results, strict=True))
+        values.update(zip(op.results, run_op(op, operands, call), strict=True))
     raise PassError("a block without a terminator")
+
+
+def run_op(op: Operation, operands: list[Array], call: Caller | None = None) -> Sequence[Array]:
+    """The results of one op of a function, as who reads them finds them."""
+    return as_stored(op, _run_op(op, operands, call))
+
+
+def as_stored(op: Operation, results: Sequence[Array]) -> Sequence[Array]:
+    """Results whose types name a layout go through its memory.
+
+    A layout in which two elements share a place shows.
+    """
+    if not any(layout(result.type) for result in op.results):
+        return results
+    from ..memory import through_memory
+
+    buffers = [buffer_of(result.type) for result in op.results]
+    return [through_memory(x, b, b) for x, b in zip(results, buffers, strict=True)]
 
 
 def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequence[Array]:
@@ -80,7 +99,38 @@ def _run_call(
         return run_function(callee, operands, call=call)
     if callee is None or call is None:
         raise PassError(f"cannot run the callee {op.callee}")
-    return call(callee, operands)
+    if not isinstance(callee, loop.KernelOp):
+        return call(callee, operands)
+    results = call(callee, as_callee_reads(callee, op, operands))
+    return as_caller_reads(callee, op, results)
+
+
+def as_callee_reads(callee: loop.KernelOp, op: Operation, operands: Sequence[Array]) -> list[Array]:
+    """What a kernel finds in its arguments' memory, in whatever layout the caller wrote it."""
+    from ..memory import through_memory
+
+    found = list(operands)
+    for at, (operand, argument) in enumerate(
+        zip(op.operands, callee.body.block.args, strict=False)
+    ):
+        written, read = buffer_of(operand.type), loop.buffer_type(argument)
+        # the content of constants is packed for the kernel
+        if at not in callee.const_positions and written.layout != read.layout:
+            found[at] = through_memory(operands[at], written, read)
+    return found
+
+
+def as_caller_reads(callee: loop.KernelOp, op: Operation, results: Sequence[Array]) -> list[Array]:
+    """What the caller finds in the memory that a kernel wrote in its own layout."""
+    from ..memory import through_memory
+
+    found = list(results)
+    arguments = callee.body.block.args[len(op.operands) :]
+    for at, (result, argument) in enumerate(zip(op.results, arguments, strict=True)):
+        written, read = loop.buffer_type(argument), buffer_of(result.type)
+        if written.layout != read.layout:
+            found[at] = through_memory(results[at], written, read)
+    return found
 
 
 def run_module(

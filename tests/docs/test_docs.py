@@ -59,6 +59,12 @@ LEAKING = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "NNC_PLUGINS"}
 """What a fresh terminal does not have."""
 
 
+def run_nn_reduce(args: list[str]) -> int | None:
+    from nnc.tools import nn_reduce
+
+    return nn_reduce.main(args)
+
+
 def run_nnc(args: list[str]) -> int | None:
     from nnc.tools.nnc import main
 
@@ -113,7 +119,12 @@ class Page:
         self.folder = folder
         self.names: dict[str, Any] = {"__name__": "page"}
         self.printed = ""
-        commands = {"nn-opt": nn_opt.main, "nnc": run_nnc, "filecheck": filecheck}
+        commands = {
+            "nn-opt": nn_opt.main,
+            "nn-reduce": run_nn_reduce,
+            "nnc": run_nnc,
+            "filecheck": filecheck,
+        }
         self.shell = LitRunner(commands, available_features())
 
     def run(self, block: Block) -> None:

@@ -50,6 +50,15 @@ def _load(path: str) -> Array | dict[str, Array]:
         raise InputError(f"cannot read arrays: {reason}", where=path) from None
 
 
+def read_arrays(path: str) -> dict[str, Array]:
+    """The arrays of a .npz file by name; that of a .npy file by the file's name.
+
+    Raises: InputError: it cannot be read.
+    """
+    loaded = _load(path)
+    return loaded if isinstance(loaded, dict) else {Path(path).stem: loaded}
+
+
 def write_outputs(path: str, arrays: Mapping[str, Array]) -> None:
     """Write arrays by name as .npz, or a single one as .npy.
 

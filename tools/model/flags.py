@@ -16,7 +16,7 @@ LEVELS = ("graph", "te", "sched", "loop", "llvm", "asm", "obj")
 class Flags(argparse.Namespace):
     """What the command line says."""
 
-    command: Callable[[Flags], None]
+    command: Callable[[Flags], int | None]
     model: str
     shapes: list[tuple[str, tuple[int, ...]]]
     inputs: list[str]
@@ -39,6 +39,8 @@ class Flags(argparse.Namespace):
     html: str | None
     svg: str | None
     rounds: int
+    passes: str | None
+    tolerance: float | None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -73,9 +75,9 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def _lazy(name: str) -> Callable[[Flags], None]:
-    def run(flags: Flags) -> None:
-        import_module(f".{name}", __package__).run(flags)
+def _lazy(name: str) -> Callable[[Flags], int | None]:
+    def run(flags: Flags) -> int | None:
+        return import_module(f".{name}", __package__).run(flags)
 
     return run
 
@@ -89,6 +91,7 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     _add_inspect(commands.add_parser("inspect", help="what a model is made of"))
     _add_compile(commands.add_parser("compile", help="write what a model is at one level"))
     _add_bench(commands.add_parser("bench", help="time a model, alone or against another runtime"))
+    _add_bisect(commands.add_parser("bisect", help="which pass makes a result wrong, and where"))
     _add_ops(commands.add_parser("ops", help="the operators that are supported"))
     return parser.parse_args(argv, Flags())
 
@@ -127,6 +130,14 @@ def _add_general(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "run")
+    _add_arrays(parser)
+    parser.add_argument("-o", "--output", metavar="FILE.npz", help="write the outputs, by name")
+    parser.add_argument(
+        "--interpret", action="store_true", help="compute with the reference, slowly: no compiler"
+    )
+
+
+def _add_arrays(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input",
         dest="inputs",
@@ -135,10 +146,32 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]FILE",
         help="NAME=FILE.npy, or FILE.npz with arrays by name (repeatable); random without",
     )
-    parser.add_argument("-o", "--output", metavar="FILE.npz", help="write the outputs, by name")
     parser.add_argument("--seed", type=int, default=0, help="of random inputs (default 0)")
+
+
+def _add_bisect(parser: argparse.ArgumentParser) -> None:
+    _add_common(parser, "bisect")
+    _add_arrays(parser)
     parser.add_argument(
-        "--interpret", action="store_true", help="compute with the reference, slowly: no compiler"
+        "--against",
+        metavar="reference|onnxruntime|FILE.npz",
+        help="what is right: our reference (default), onnxruntime, or recorded outputs by name",
+    )
+    parser.add_argument(
+        "-p", "--passes", metavar="PIPELINE", help="instead of what nnc compiles models with"
+    )
+    parser.add_argument(
+        "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="R",
+        help="allowed error, as a part of the largest element; default: a multiple of the distance "
+        "between float32 and float64",
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE.nn", help="the reproducer (default MODEL.bisect.nn)"
     )
 
 

@@ -1,4 +1,4 @@
-"""`--check-semantics`: the IR before and after a pass, executed on the same inputs."""
+"""`--check-semantics` and `--check-native`: the IR, and its machine code, executed and compared."""
 
 from __future__ import annotations
 
@@ -44,3 +44,25 @@ class Check(Instrument):
                     for outcome in report.mismatches
                 ]
             )
+
+
+def check_native(module: ModuleOp, stream: TextIO) -> None:
+    """Compare machine code with the reference: every kernel by itself, then main as a program.
+
+    Raises: PassFailure: something differs. NncError: it cannot be compiled.
+    """
+    from ...compiler.checking import check_native as check
+
+    report = check(module)
+    for outcome in report.outcomes:
+        print(f"check-native: {outcome}", file=stream)
+    if report.mismatches:
+        raise PassFailure(
+            [
+                Diagnostic(
+                    Severity.ERROR,
+                    f"the machine code of @{outcome.name} is wrong: {outcome.detail}",
+                )
+                for outcome in report.mismatches
+            ]
+        )

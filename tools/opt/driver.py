@@ -31,7 +31,7 @@ from ...textir.looks import Look
 from ...textir.upstream import parse_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
-from .check import Check
+from .check import Check, check_native
 from .dumps import PrintIR
 from .expectations import compare, expectations
 from .flags import Flags
@@ -265,6 +265,8 @@ class Driver:
             check_roundtrip(module, context)
         with self.job.counting(report=flags.print_debug_counter):
             self.run_steps(module, context)
+        if flags.check_native:
+            check_native(module, sys.stderr)
         with self.timing.stage("Output"):
             return self.emit(module, context)
 

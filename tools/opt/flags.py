@@ -51,6 +51,7 @@ class Flags(argparse.Namespace):
     verify_diagnostics: bool
     verify_roundtrip: bool
     check_semantics: bool
+    check_native: bool
     print_before: list[str]
     print_after: list[str]
     print_before_all: bool
@@ -294,6 +295,12 @@ def _add_checks(group: _Group) -> None:
         "--check-semantics",
         dest="check_semantics",
         text="run the IR before and after each pass on the same inputs, and compare",
+    )
+    _on(
+        group,
+        "--check-native",
+        dest="check_native",
+        text="compile what the last pass leaves, run it here, and compare with the reference",
     )
 
 

@@ -1,0 +1,215 @@
+"""nn-reduce: what it drops, that the result is valid and fails, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import ModuleOp
+
+from nnc.core.testing import Outcome, call
+from nnc.core.verifier import problems
+from nnc.core.walk import walk
+from nnc.textir import parse, print_module
+from nnc.textir.weights import side_file
+from nnc.tools import nn_reduce
+from nnc.tools.reduce.command import Command
+from nnc.tools.reduce.session import Session, num_operations
+
+PLUGIN = Path(__file__).parents[1] / "lit" / "tools" / "Inputs" / "wrong_rewrites.py"
+NETWORK = """
+func.func @main(%x: tensor<1x16x14x14xf32>) -> (tensor<1x16x14x14xf32>, tensor<1x16x14x14xf32>) {
+  %w = graph.constant dense<0.5> : tensor<16x16x3x3xf32>
+  %0 = graph.relu(%x) : tensor<1x16x14x14xf32>
+  %1 = graph.conv(%0, %w) {pads = [1, 1, 1, 1]} : tensor<1x16x14x14xf32>
+  %2 = graph.sub(%1, %0) : tensor<1x16x14x14xf32>
+  %3 = graph.sub(%2, %x) : tensor<1x16x14x14xf32>
+  %4 = graph.tanh(%3) : tensor<1x16x14x14xf32>
+  func.return %4, %1
+}
+"""
+
+
+def has(module: ModuleOp, *names: str) -> bool:
+    return set(names) <= {op.name for op in walk(module)}
+
+
+def reduced(text: str, *names: str, limit: int = 2000) -> tuple[Session, str]:
+    """A module in which these ops must stay."""
+    session = Session(parse(text), lambda module: has(module, *names), limit)
+    session.run()
+    assert not problems(session.best)
+    shown = print_module(session.best)
+    parse(shown)
+    return session, shown
+
+
+def test_one_operator_is_left_of_a_network_and_its_extents_are_one() -> None:
+    _, text = reduced(NETWORK, "graph.sub")
+    assert num_operations(parse(text)) == 1
+    assert "tensor<1x1x1x1xf32>" in text
+
+
+def test_operators_between_two_that_matter_go() -> None:
+    session, text = reduced(NETWORK, "graph.conv", "graph.tanh")
+    assert num_operations(session.best) == 2
+    assert "pads" in text, "without them the shapes would not fit"
+
+
+def test_a_reduction_is_deterministic() -> None:
+    assert reduced(NETWORK, "graph.conv")[1] == reduced(NETWORK, "graph.conv")[1]
+
+
+def test_trials_are_bounded_and_the_best_so_far_is_kept() -> None:
+    session, _ = reduced(NETWORK, "graph.tanh", limit=2)
+    assert session.progress.trials == 2
+    assert has(session.best, "graph.tanh")
+
+
+TE = """
+te.kernel @f(%x: tensor<32x48xf32>, %w: tensor<48x24xf32> const) -> tensor<32x24xf32> {
+  %c = te.compute @c [i: 32, j: 24] sum [k: 48] { %x[i, k] * %w[k, j] } : tensor<32x24xf32>
+  %r = te.compute @r [i: 32, j: 24] { max(%c[i, j], 0.0) } : tensor<32x24xf32>
+  %e = te.compute @e [i: 32, j: 24] { exp(%r[i, j]) } : tensor<32x24xf32>
+  te.return %e
+}
+"""
+
+
+def test_computes_and_arguments_of_a_te_kernel_go() -> None:
+    _, text = reduced(TE, "arith.mulf")
+    assert text.count("te.compute") == 1
+    assert "[i: 1, j: 1] sum [k: 1]" in text
+    assert "exp" not in text
+
+
+def test_statements_and_primitives_go() -> None:
+    text = """
+    loop.kernel @k(%x: buffer<64xf32>, %y: out buffer<64xf32>, %z: out buffer<64xf32>) {
+      loop.for %i = 0 to 64 {name = "y.i"} {
+        loop.stmt @y [i: 64] = [%i] -> %y[i] { %x[i] * 2.0 }
+      }
+      loop.for %j = 0 to 64 {name = "z.i"} {
+        loop.stmt @z [i: 64] = [%j] -> %z[i] { exp(%x[i]) }
+      }
+    }
+    sched.schedule @k {
+      split y.i, 16
+      split z.i, 16
+      vectorize z.i.i
+    }
+    """
+    session, shown = reduced(text, "math.exp", "sched.vectorize")
+    assert "@y" not in shown
+    assert "split" not in shown
+    assert session.progress.operations < num_operations(parse(text))
+
+
+@pytest.fixture
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("net.nn").write_text(NETWORK)
+    return "net.nn"
+
+
+def run(*args: str) -> Outcome:
+    return call(nn_reduce.main, list(args))
+
+
+TEST = f"nn-opt %s --load-plugin {PLUGIN} -p wrong-commute --check-semantics"
+
+
+def test_a_command_that_keeps_failing(network: str) -> None:
+    outcome = run(network, "--test", TEST, "-o", "small.nn")
+    assert outcome.status == 0, outcome.err.decode()
+    lines = outcome.err.decode().splitlines()
+    assert lines[0].startswith("trial ")
+    assert lines[-1].startswith("6 -> 1 operations in ")
+    module = parse(Path("small.nn").read_text())
+    assert has(module, "graph.sub")
+    assert not side_file("small.nn").exists(), "no weight is left"
+
+
+def test_what_its_output_says_may_be_the_failure(network: str) -> None:
+    flags = ["--test", "nn-opt -p convert-te-to-loop", "--output-matches", r"graph\.tanh"]
+    outcome = run(network, *flags)
+    assert outcome.status == 0
+    assert b"graph.tanh" in outcome.out
+    assert num_operations(parse(outcome.out.decode())) == 1
+
+
+@pytest.mark.skipif(shutil.which("grep") is None, reason="needs grep")
+def test_any_program_may_be_the_test(network: str) -> None:
+    """`grep` fails while there is a tanh, so to say."""
+    outcome = run(network, "--test", "sh -c '! grep -q tanh %s'", "--max-trials", "30")
+    assert outcome.status == 0
+    assert b"graph.tanh" in outcome.out
+
+
+def test_weights_that_matter_lie_beside_the_result(tmp_path: Path, network: str) -> None:
+    from nnc.dialects.graph.base import ConstantOp
+    from nnc.tools.reduce.command import write_module
+
+    module = parse(NETWORK)
+    constant = next(op for op in walk(module) if isinstance(op, ConstantOp))
+    array = np.random.default_rng(0).normal(size=(16, 16, 3, 3)).astype(np.float32)
+    constant.properties["value"] = ConstantOp.of(array).value
+    write_module(module, "weights.nn")
+    flags = ["--output-matches", r"graph\.weight", "-o", "small.nn"]
+    assert run("weights.nn", "--test", "nn-opt", *flags).status == 0
+    assert "graph.weight" in Path("small.nn").read_text()
+    assert side_file("small.nn").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["net.nn", "--test", "nn-opt"], "does not fail on the module as it is"),
+        (["none.nn", "--test", "nn-opt"], "cannot read none.nn"),
+        (["net.nn", "--test", ""], "the test is empty"),
+        (["net.nn", "--test", "nn-opt", "--output-matches", "("], "cannot be read"),
+        (["net.nn", "--test", "no-such-program"], "cannot be run"),
+        (["net.nn", "--test", "nn-opt", "-f", "zip"], "unknown input format 'zip'"),
+        (["net.nn", "--test", "nn-opt", "--max-trials", "0"], "at least 1"),
+        (["net.nn"], "--test"),
+    ],
+)
+def test_mistakes_are_one_message(network: str, args: list[str], message: str) -> None:
+    outcome = run(*args)
+    assert outcome.status == 1
+    assert message in outcome.err.decode()
+    assert "Traceback" not in outcome.err.decode()
+
+
+def test_an_interrupt_keeps_the_best(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails, trials = Command.fails, iter(range(6))
+
+    def interrupted(self: Command, module: ModuleOp) -> bool:
+        if next(trials, None) is None:
+            raise KeyboardInterrupt
+        return fails(self, module)
+
+    monkeypatch.setattr(Command, "fails", interrupted)
+    outcome = run(network, "--test", TEST)
+    assert outcome.status == 0
+    assert b"the smallest module so far is kept" in outcome.err
+    best = parse(outcome.out.decode())
+    assert has(best, "graph.sub")
+    assert num_operations(best) < num_operations(parse(NETWORK))
+
+
+def test_our_tools_may_run_as_processes(network: str) -> None:
+    program = Path(sys.executable).with_name("nn-opt")
+    test = TEST.replace("nn-opt", str(program), 1)
+    outcome = run(network, "--isolate", "--test", test, "--max-trials", "2")
+    assert outcome.status == 0, outcome.err.decode()
+    assert outcome.err.decode().endswith("operations in 2 trials\n")
+
+
+def test_a_trial_that_takes_too_long_does_not_fail(network: str) -> None:
+    outcome = run(network, "--test", "sh -c 'sleep 5; false' %s", "--timeout", "0.1")
+    assert outcome.status == 1
+    assert "does not fail" in outcome.err.decode()

@@ -1,0 +1,227 @@
+"""A small module, and the passes of nn-opt that show the failure on it.
+
+It begins where the pass does, or, where that is not small enough, at a higher level with more
+passes: one operator of the graph says more than the thirty loops that it becomes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+
+from ...compiler.checking import check_native
+from ...compiler.options import Options
+from ...core.errors import NncError
+from ...core.testing import Outcome, call
+from ...dialects import loop, te
+from ...reference.runnable import Runnable, inputs_for, runnables
+from ...reference.semantics import NOT_CHECKED, Report, check
+from ..opt.pipeline import Step
+from ..reduce.command import write_module
+from ..reduce.session import Session, num_operations
+from .extract import kernel_alone, neighbourhood
+from .finding import CODE, PLAN, Finding
+from .isolate import Crashed
+from .kernels import Natively, calls_of
+from .steps import Pipeline, text_of
+from .trace import widened
+from .values import Tolerance, Wanted, compare
+
+SMALL_ENOUGH = 10
+"""Operations: a reproducer of so many needs no other start."""
+TRIALS, SECONDS = 600, 15.0
+"""Of one reduction."""
+ALL_SECONDS = 30.0
+"""No other start is tried after this."""
+LOOSE = Tolerance(relative=1e-4)
+"""For kernels that are compared as code: another order of long sums is no failure."""
+RADII = (0, 1, 2, 4)
+"""Uses around the op to blame that a reproducer may begin with."""
+
+
+@dataclass(frozen=True)
+class Reproducer:
+    """A module on which the last of some passes, or the code made after them, is wrong.
+
+    Attributes:
+        native: whether it is the code that is wrong, not the last pass.
+    """
+
+    module: ModuleOp
+    steps: Sequence[Step]
+    native: bool = False
+
+    @property
+    def operations(self) -> int:
+        """How many there are, without functions, kernels and their ends."""
+        return num_operations(self.module)
+
+    def arguments(self, path: str, plugins: Sequence[str]) -> list[str]:
+        """Of nn-opt."""
+        words = [path, *(word for plugin in plugins for word in ("--load-plugin", plugin))]
+        if self.steps:
+            words += ["-p", text_of(self.steps)]
+        return [*words, "--check-native" if self.native else "--check-semantics"]
+
+
+class Failing:
+    """Whether the last step, or the code after it, changes what a module means.
+
+    Kernels that are too large for the interpreters are compared as code: they become smaller.
+    """
+
+    def __init__(self, pipeline: Pipeline, steps: Sequence[Step], native: bool):
+        self.pipeline, self.steps, self.native = pipeline, steps, native
+        self.natively = Natively(Options.of(threads=1))
+
+    def __call__(self, module: ModuleOp) -> bool:
+        before = module
+        try:
+            for step in self.steps:
+                before = module.clone()
+                self.pipeline.apply(step, module)
+            if self.native:
+                return bool(check_native(module).mismatches)
+            report = check(before, module)
+            return bool(report.mismatches) or self._code_differs(before, module, report)
+        except (NncError, AssertionError, IndexError, KeyError, ValueError):
+            return False  # another failure than the one that is looked for
+
+    def is_shown(self, module: ModuleOp) -> bool:
+        """Whether --check-semantics sees it."""
+        before = module
+        for step in self.steps:
+            before = module.clone()
+            self.pipeline.apply(step, module)
+        return bool(check(before, module).mismatches)
+
+    def _code_differs(self, before: ModuleOp, after: ModuleOp, report: Report) -> bool:
+        """Whether the code of a kernel that was not interpreted is another."""
+        old, new = runnables(before), runnables(after)
+        names = [o.name for o in report.outcomes if o.status == NOT_CHECKED]
+        kinds = (te.KernelOp, loop.KernelOp)
+        return any(
+            self._differ(old[name], new[name])
+            for name in names
+            if isinstance(old[name].op, kinds) and isinstance(new[name].op, kinds)
+        )
+
+    def _differ(self, old: Runnable, new: Runnable) -> bool:
+        inputs = inputs_for(old, np.random.default_rng(0), (0, 3), False)
+        right = self.natively(old.op, inputs)
+        try:
+            other = self.natively(new.op, inputs)
+        except Crashed:
+            return True
+        wanted = [Wanted(array, widened(array)) for array in right]
+        pairs = zip(wanted, other, strict=True)
+        return any(compare(want, got, LOOSE).is_wrong for want, got in pairs)
+
+
+class Reproduction:
+    """Tries starts from the pass upward; keeps the smallest."""
+
+    def __init__(self, pipeline: Pipeline, finding: Finding):
+        self.pipeline, self.finding = pipeline, finding
+
+    def run(self) -> Reproducer | None:
+        """The smallest reproducer found; `None` if none fails on inputs of nn-opt's own.
+
+        Where it is open which of several stages is to blame, the one that can be reproduced is:
+        the finding then names it.
+        """
+        stages = [(self.finding.stage, self.finding.step), *self.finding.others]
+        for stage, step in stages:
+            self.finding.stage, self.finding.step = stage, step
+            best = self._smallest()
+            if best is not None:
+                self.finding.others = []
+                return best
+        self.finding.stage, self.finding.step = stages[0]
+        return None
+
+    def _smallest(self) -> Reproducer | None:
+        best: Reproducer | None = None
+        end = time.monotonic() + ALL_SECONDS
+        for module, steps in self._starts():
+            if time.monotonic() > end:
+                break
+            found = self._reduced(module, steps)
+            if found is not None and (best is None or found.operations < best.operations):
+                best = found
+            if best is not None and best.operations <= SMALL_ENOUGH:
+                break
+        return best
+
+    @property
+    def _native(self) -> bool:
+        return self.finding.stage in (CODE, PLAN)
+
+    def _starts(self) -> Iterator[tuple[ModuleOp, Sequence[Step]]]:
+        """Modules that may fail, with the steps to run on each."""
+        step = self.finding.step
+        steps = self.pipeline.steps
+        end = len(steps) if step is None else step + 1
+        first = len(steps) if step is None else step
+        levels = list(dict.fromkeys(self._levels(first)))
+        for number in levels:
+            for module in self._parts(self.pipeline.state(number)):
+                yield module, steps[number:end]
+        for number in levels:
+            yield self.pipeline.state(number), steps[number:end]
+
+    def _levels(self, first: int) -> Iterator[int]:
+        """States to begin with: before the pass, as te kernels, as the graph."""
+        names = [step.flag for step in self.pipeline.steps]
+        if self.finding.stage == PLAN:  # of a program: what shows it are several kernels
+            yield from (names.index(name) for name in ("fuse",) if name in names)
+        yield first
+        for name in ("convert-te-to-loop", "convert-graph-to-te", "fuse", "winograd"):
+            if name in names[:first]:
+                yield names.index(name)
+        if first:
+            yield 0
+
+    def _parts(self, state: ModuleOp) -> Iterator[ModuleOp]:
+        """The op to blame, and more and more of what is around it."""
+        op = self.finding.op
+        if isinstance(op, te.CallOp) and self.finding.stage != PLAN and calls_of(state):
+            yield kernel_alone(state, op.callee.string_value())
+        elif op is not None:
+            for radius in RADII:
+                part = neighbourhood(state, op, radius)
+                if part is not None:
+                    yield part
+
+    def _reduced(self, module: ModuleOp, steps: Sequence[Step]) -> Reproducer | None:
+        fails = Failing(self.pipeline, steps, self._native)
+        if not fails(module.clone()):
+            return None
+        reduced = Session(module, fails, TRIALS, SECONDS).run()
+        if not self._native and not fails.is_shown(reduced.clone()):
+            return None
+        return Reproducer(reduced, steps, self._native)
+
+
+def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:
+    """Write it; its first lines say how to run it, and what it shows. Returns the command.
+
+    Raises: InputError: the file cannot be written.
+    """
+    command = shlex.join(["nn-opt", *reproducer.arguments(path, plugins)])
+    where = f" at {finding.node}" if finding.node else ""
+    what = f"'{finding.stage}'{where}: {finding.how}"
+    write_module(reproducer.module, path, f"// {command}\n// {what}\n")
+    return command
+
+
+def run(reproducer: Reproducer, path: str, plugins: Sequence[str]) -> Outcome:
+    """What nn-opt says to it."""
+    from ..nn_opt import main
+
+    return call(main, reproducer.arguments(path, plugins))

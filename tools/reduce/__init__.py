@@ -1,0 +1,1 @@
+"""nn-reduce: a module made smaller while it keeps failing."""

@@ -1,0 +1,84 @@
+"""The flags of nn-reduce. Nothing here imports xDSL: `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+class Flags(argparse.Namespace):
+    """What the command line says."""
+
+    input: str
+    format: str
+    test: str
+    output_matches: str | None
+    output: str
+    max_trials: int
+    timeout: float
+    isolate: bool
+    plugins: list[str]
+    debug: bool
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors end with status 1, as all of our tools' do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(1, f"{self.prog}: error: {message}\n")
+
+
+def positive(text: str) -> int:
+    """A number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
+    return int(text)
+
+
+def parse_flags(argv: Sequence[str]) -> Flags:
+    """Read the command line; ends the process on a wrong one."""
+    parser = _Parser(
+        prog="nn-reduce",
+        description="Make a module smaller while a command keeps failing on it.",
+    )
+    parser.add_argument("input", metavar="FILE", help="a text of ours (weights beside it)")
+    parser.add_argument(
+        "-f", "--input-format", dest="format", default="nn", metavar="FORMAT", help="nn, or onnx"
+    )
+    parser.add_argument(
+        "--test",
+        required=True,
+        metavar="COMMAND",
+        help="run on every candidate; %%s is its file (else the last argument). It fails with an "
+        "exit status other than 0",
+    )
+    parser.add_argument(
+        "--output-matches",
+        metavar="REGEX",
+        help="failing means that the command's output holds this, whatever its exit status",
+    )
+    parser.add_argument("-o", dest="output", default="-", metavar="FILE", help="default: stdout")
+    parser.add_argument(
+        "--max-trials", type=positive, default=2000, metavar="N", help="default 2000"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=60.0, metavar="S", help="of one trial (default 60)"
+    )
+    parser.add_argument(
+        "--isolate",
+        action="store_true",
+        help="run nn-opt and nnc as processes: slower, and a crash of Python itself is survived",
+    )
+    parser.add_argument(
+        "--load-plugin",
+        dest="plugins",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="dialects and syntax that the text needs",
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    return parser.parse_args(argv, Flags())
