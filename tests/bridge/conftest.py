@@ -17,6 +17,7 @@ from xdsl.dialects.builtin import ModuleOp
 from nnc.core.testing import mlir_opt
 from nnc.core.verifier import problems
 from nnc.textir import parse, print_module
+from nnc.tools.opt.manager import PassManager
 from nnc.tools.opt.pipeline import build
 from nnc.tools.opt.registry import load
 
@@ -73,8 +74,7 @@ class Upstream:
     def compile_module(self, module: ModuleOp, ours: str, name: str) -> Call:
         """As `compile`; the module is changed."""
         registry = load()
-        for step in build([ours], registry):
-            step.apply(registry.context(), module)
+        PassManager(build([ours], registry), registry.context()).run(module)
         assert not problems(module)
         return jit(self.llvm_ir(print_module(module, generic=True), name))
 

@@ -18,6 +18,7 @@ from nnc.reference.loop import run_loop_kernel
 from nnc.reference.memory import Memory
 from nnc.reference.steps import NotChecked
 from nnc.textir import parse
+from nnc.tools.opt.manager import PassManager
 from nnc.tools.opt.pipeline import build
 from nnc.tools.opt.registry import load
 
@@ -43,8 +44,7 @@ def scheduled(text: str, form: str) -> ModuleOp:
     context = registry.context()
     module = parse(text, "part.nn", context)
     passes = ["convert-te-to-loop", "apply-schedules", *([form] if form else [])]
-    for step in build([",".join(passes)], registry):
-        step.apply(context, module)
+    PassManager(build([",".join(passes)], registry), context).run(module)
     return module
 
 
