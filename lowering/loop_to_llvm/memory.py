@@ -19,6 +19,7 @@ from ...core.affine import dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
 from .indices import LANE, Guard, Indices, Position, lane_stride, place, split_constant
 from .lane_indices import LaneIndices
+from .strided import MAX_STRIDE, gathered, mask_of_vector, starts
 from .text import (
     FunctionWriter,
     element_bytes,
@@ -106,6 +107,7 @@ class Memory:
 
     Args:
         index: gives the value (i64) of an opaque index tile at a position of one lane.
+        has_masks: whether masked loads run at full speed.
     """
 
     def __init__(
@@ -113,8 +115,10 @@ class Memory:
         writer: FunctionWriter,
         lanes: LaneIndices,
         index: Callable[[SSAValue, Position], str],
+        has_masks: bool,
     ):
         self.writer = writer
+        self.has_masks = has_masks
         self.lanes = lanes
         self.indices = lanes.indices
         self.index = index
@@ -226,7 +230,34 @@ class Memory:
             opaque = self.opaque(op, position.lane(0))
             value = self.scalar_load(access, expr, opaque, scalar, mask, fill)
             return splat(self.writer, value, scalar, position.width)
+        is_strided = stride is not None and 1 < stride <= MAX_STRIDE and scalar != "i1"
+        if is_strided and (mask == "true" or self.has_masks):
+            return self.strided(op, access, position, stride or 1, mask)
         return self.gather(op, access, position, scalar, mask, fill)
+
+    def strided(
+        self, op: LoadOp, access: Access, position: Position, stride: int, mask: str
+    ) -> str:
+        """Lanes a few elements apart."""
+        fill: float | None = getattr(getattr(op.fill, "value", None), "data", None)
+        element = buffer_type(op.source).element_type
+        scalar, width = scalar_type(element), position.width
+        base = simplify(access.at(position) - LANE * stride, self.indices.known())
+        opaque = self.opaque(op, position.lane(0))
+        flags = mask if mask == "true" else self.lanes.vector_mask(mask, width)
+        vectors: list[str] = []
+        for start in starts(stride, width):
+            part = flags
+            if mask != "true":
+                part = mask_of_vector(self.writer, flags, start, stride, width)
+            pointer = self.address(access, base + start, opaque)
+            vectors.append(self.vector_load(pointer, scalar, width, part, None, access.bytes))
+        type_ = vector_type(scalar, width)
+        value = gathered(self.writer, vectors, type_, width)
+        if mask == "true" or fill is None:
+            return value
+        rest = splat_literal(register_value(fill, element), scalar, width)
+        return self.writer.define(f"select <{width} x i1> {flags}, {type_} {value}, {type_} {rest}")
 
     def across(self, op: LoadOp, access: Access, rows: Sequence[Position]) -> list[str]:
         """Registers whose lanes lie far apart, but lane by lane next to each other."""

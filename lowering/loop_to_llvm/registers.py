@@ -65,7 +65,7 @@ class Registers:
         self.buffers = buffers
         self.indices = Indices(writer)
         self.lanes = LaneIndices(writer, self.indices)
-        self.memory = Memory(writer, self.lanes, self.register)
+        self.memory = Memory(writer, self.lanes, self.register, target.has_masks)
         self.accesses: dict[Operation, Access] = {}
 
     def positions(self, type_: TileType) -> Iterator[Position]:

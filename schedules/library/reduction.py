@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import AnyFloat
+from xdsl.ir.affine import AffineExpr
 
+from ...core.affine import Ranges, bounds, const, dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import buffer_type
 from ...targets import Target
 from ..primitives.split import TAIL_SUFFIX
@@ -11,6 +13,10 @@ from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
 from .elementwise import REGISTERS, in_registers, reads_are_flat, share, vector_factor
 
+MAX_WINDOW = 7
+"""Windows up to this extent along a row are unrolled."""
+MAX_STRIDE = 4
+"""Elements between lanes of a read that is still made of whole vectors."""
 STRIP = 512
 """Elements of a row that are read in one go where rows lie far apart."""
 ROWS = 16
@@ -26,10 +32,14 @@ def schedule_reduction(schedule: Schedule, compute: Compute, target: Target, num
     if any(axis.size == 0 for axis in compute.axes):
         return
     lane = compute.last_long_axis
-    if lane is not None and out_stride(compute, lane) == 1 and reads_along(compute, lane):
+    if lane is not None and out_stride(compute, lane) == 1:
         outer = [loop for position, loop in enumerate(loops) if position != lane]
-        lanes_across(schedule, compute, outer, loops[lane], target)
-        return
+        if slides_along(compute, lane):
+            lanes_of_windows(schedule, compute, outer, lane, target)
+            return
+        if reads_along(compute, lane):
+            lanes_across(schedule, compute, outer, loops[lane], target)
+            return
     lanes_of_reduction(schedule, compute, target, numerics)
     share(schedule, loops, compute.points)
 
@@ -77,6 +87,65 @@ def reads_along(compute: Compute, axis: int) -> bool:
     """Whether every read is contiguous along an axis or does not depend on it."""
     strides = [read_stride(compute, read, axis) for read in compute.reads]
     return all(s in (0, 1) for s in strides) and 1 in strides
+
+
+def slides_along(compute: Compute, axis: int) -> bool:
+    """Whether windows of a few elements, a few apart, are read along an axis, and little else."""
+    last = len(compute.axes) - 1
+    strides = [read_stride(compute, read, axis) for read in compute.reads]
+    is_window = any(
+        read_stride(compute, read, last) and any({axis, last} <= used(e)[0] for e in exprs)
+        for read in compute.reads
+        for exprs in [read.map.data.results]
+    )
+    return (
+        is_window
+        and compute.axes[last].size <= MAX_WINDOW
+        and all(s is not None and 0 <= s <= MAX_STRIDE for s in strides)
+    )
+
+
+def inner_range(compute: Compute, axis: int) -> tuple[int, int]:
+    """The points of an axis whose windows lie inside along it, whatever the other axes are."""
+    low, high = 0, compute.axes[axis].size
+    zero: list[AffineExpr] = [dim(i) for i in range(len(compute.axes))]
+    zero[axis] = const(0)
+    ranges = Ranges(tuple((0, each.size) for each in compute.axes))
+    for read in compute.reads:
+        extents = buffer_type(read.source).extents
+        for expr, extent in zip(read.map.data.results, extents, strict=True):
+            step = linear_terms(expr).get(dim(axis), 0)
+            rest = bounds(simplify(substitute(expr, zero), ranges), ranges)
+            if read.fill is None or step <= 0 or rest is None:
+                continue
+            low = max(low, -(rest[0] // step))
+            high = min(high, (extent - rest[1]) // step + 1)
+    return low, high
+
+
+def lanes_of_windows(
+    schedule: Schedule, compute: Compute, outer: list[str], axis: int, target: Target
+) -> None:
+    """Lanes along the axis that windows slide along; those over its ends apart, point by point."""
+    reduced = [compute.loop(each) for each in compute.reduce]
+    size, row = compute.axes[axis].size, compute.loop(compute.axes[axis])
+    schedule.reorder(*outer, row, *reduced)
+    low, high = inner_range(compute, axis)
+    cuts = [cut for cut in (low, high) if 0 < cut < size]
+    part = ""
+    if cuts and high - low >= target.lanes:
+        part = f".{int(low > 0)}"
+        row = schedule.partition(row, cuts)[int(low > 0)]
+    lanes = row
+    strip: list[str] = []
+    if (schedule.extent(row) or 0) > REGISTERS * target.lanes:
+        whole, lanes = schedule.split(row, vector_factor(size, target.lanes))
+        strip.append(whole)
+    windows = [f"{loop}{part}" for loop in reduced]
+    schedule.reorder(*strip, *windows, lanes)
+    schedule.unroll(windows[-1])
+    schedule.vectorize(lanes)
+    share(schedule, outer, compute.points)
 
 
 def may_reorder(compute: Compute, numerics: str) -> bool:

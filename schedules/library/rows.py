@@ -20,7 +20,7 @@ from .analysis import Compute, Kernel
 from .blocked import is_blocked
 from .contraction import choose_tile
 from .elementwise import lanes_of_elements, share, vector_factor
-from .reduction import lanes_of_reduction, reads_along
+from .reduction import lanes_of_reduction, reads_along, slides_along
 
 
 @dataclass(frozen=True)
@@ -138,9 +138,12 @@ def find_rows(facts: Kernel, last: Compute, target: Target) -> Rows | None:
 
 
 def _has_own_schedule(facts: Kernel, compute: Compute, target: Target) -> bool:
-    """Whether a compute is a contraction or runs on blocks, whose classes know better."""
+    """Whether it is a contraction, runs on blocks or slides windows: their classes know better."""
     is_product = compute.product() is not None and compute.points > 64
-    return is_blocked(compute) or (is_product and choose_tile(facts, compute, target) is not None)
+    if is_blocked(compute) or (is_product and choose_tile(facts, compute, target) is not None):
+        return True
+    lane = compute.last_long_axis
+    return bool(compute.reduce) and lane is not None and slides_along(compute, lane)
 
 
 def _rows(compute: Compute, axes: Sequence[int] | None = None) -> int:

@@ -1,5 +1,8 @@
 """What the library makes of row kernels, reductions and transpositions, as machine code."""
 
+import ctypes
+import mmap
+import re
 from math import prod
 from typing import Any
 
@@ -319,3 +322,103 @@ def test_rows_that_displace_each_other_from_the_cache_are_few(inner: int, alike:
     (rows,) = [loop.constant_range for loop in loops if loop.kind.data == "unroll"]
     assert rows is not None
     assert (rows[1] <= 8) == alike
+
+
+WINDOWS = [
+    # rows, stride, window, padding before and after, dilation
+    *(((9, 40), 1, 3, 1, 1), ((9, 41), 2, 3, 1, 0), ((2, 70), 2, 2, 0, 1), ((8, 95), 3, 4, 2, 2)),
+    *(((6, 150), 4, 5, 2, 2), ((5, 33), 2, 3, 2, 2), ((7, 7), 2, 3, 1, 1), ((3, 35), 5, 3, 1, 1)),
+]
+
+
+def pooling(
+    shape: tuple[int, int], stride: int, window: int, pads: tuple[int, int], step: int, kind: str
+) -> tuple[str, tuple[int, ...]]:
+    """Windows over planes, as the operator is lowered."""
+    reach = step * (window - 1) + 1
+    h, w = (max(1, (size + sum(pads) - reach) // stride + 1) for size in shape)
+    full = (2, 3, *shape)
+    result = type_of((2, 3, h, w))
+    fill = "0.0" if kind == "sum" else "0xFF800000"
+    places = ", ".join(f"{stride} * {out} + {step} * k{out} - {pads[0]}" for out in "hw")
+    text = f"""
+    te.kernel @pool(%x: {type_of(full)}) -> {result} {{
+      %p = te.compute @p [n: 2, c: 3, h: {h}, w: {w}] {kind} [kh: {window}, kw: {window}] {{
+        %x[n, c, {places}] else {fill}
+      }} : {result}
+      %y = te.compute @y [n: 2, c: 3, h: {h}, w: {w}] {{ %p[n, c, h, w] * 0.5 }} : {result}
+      te.return %y
+    }}
+    """
+    return text, full
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("kind", ["max", "sum"])
+@pytest.mark.parametrize(("shape", "stride", "window", "before", "after"), WINDOWS)
+def test_windows_over_planes(
+    shape: tuple[int, int],
+    stride: int,
+    window: int,
+    before: int,
+    after: int,
+    kind: str,
+    machine: str,
+) -> None:
+    rng = np.random.default_rng(stride)
+    for step in (1, 2):
+        text, full = pooling(shape, stride, window, (before, after), step, kind)
+        x = rng.standard_normal(full).astype(np.float32)
+        check(text, [x], machine, "strict" if step == 2 else "fast")
+
+
+@pytest.mark.skipif(not resolve("cpu").has_masks, reason="masked loads are slow here")
+def test_windows_are_read_as_vectors() -> None:
+    """No element by element access but at the ends of a row."""
+    text, full = pooling((9, 41), 2, 3, (1, 1), 1, "max")
+    native = check(text, [np.zeros(full, np.float32)], "cpu")
+    assert not re.search(r"insertelement <\d+ x float>", native.emitted.llvm_text)
+    assert "shufflevector <16 x float>" in native.emitted.llvm_text
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("element", ["f32", "f64", "i8", "i64", "i1"])
+@pytest.mark.parametrize("stride", [2, 3, 4, 5])
+def test_elements_a_few_apart(stride: int, element: str, machine: str) -> None:
+    """Of rows of 21 and of 64: whole registers and tails; a guard that cuts some lanes."""
+    dtype = np.dtype(np.float32) if element == "f32" else np.dtype(DTYPES[element])
+    fill = {"f": "1.0", "b": "true", "i": "1"}[dtype.kind]
+    for size in (21, 64):
+        out = type_of((2, size), element)
+        source = (2, (size - 1) * stride + 2)
+        text = f"""
+        te.kernel @k(%x: {type_of(source, element)}) -> ({out}, {out}) {{
+          %y = te.compute @y [r: 2, i: {size}] {{ %x[r, {stride} * i + 1] }} : {out}
+          %z = te.compute @z [r: 2, i: {size}] {{ %x[r, {stride} * i - 5] else {fill} }} : {out}
+          te.return %y, %z
+        }}
+        """
+        x = np.random.default_rng(size).integers(0, 2, source).astype(dtype)
+        check(text, [x], machine)
+
+
+@pytest.mark.parametrize("machine", ["cpu", "x86-64-v3"])
+def test_nothing_behind_the_last_wanted_element_is_read(machine: str) -> None:
+    """The array ends where a page ends, and the next page may not be read."""
+    if not can_run(resolve(machine)):
+        pytest.skip("cannot run")
+    page = mmap.PAGESIZE
+    memory = mmap.mmap(-1, 2 * page)
+    whole = np.frombuffer(memory, np.float32)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(whole.ctypes.data + page), page, 0) == 0
+    x = whole[page // 4 - 64 : page // 4]
+    x[:] = np.arange(64)
+    text = f"""
+    te.kernel @k(%x: {type_of((64,))}) -> {type_of((22,))} {{
+      %y = te.compute @y [i: 22] {{ %x[3 * i] }} : {type_of((22,))}
+      te.return %y
+    }}
+    """
+    native = check(text, [x], machine)
+    np.testing.assert_array_equal(native(x)[0], x[::3])
