@@ -63,6 +63,12 @@ class Target:
         at_once = min(self.fma_bits, self.vector_bits) // 32
         return -(-elements // at_once) * at_once / self.lanes
 
+    def bytes_per_cycle(self, size: int) -> float:
+        """How fast one core reads `size` bytes that it has used last long ago."""
+        if size < self.l2_bytes * 0.6:
+            return 64.0
+        return 24.0 if size < self.l3_bytes * 0.6 else self.dram_bytes_per_cycle
+
     @property
     def has_masks(self) -> bool:
         """Whether masked loads and stores run at full speed (AVX-512)."""

@@ -15,8 +15,9 @@ another way (a reshape, a transpose, an output of the model) meets one that does
     func.return %2
 
 The block is a vector of the target (16 lanes on AVX-512); channels that do not fill the last one
-leave lanes that nobody reads. Runs after `fuse`, on static shapes. NNVM has AlterOpLayout and
-CorrectLayout for this.
+leave lanes that nobody reads. A convolution with so few output channels that a row of pixels fills
+lanes better than they do (the last layer of a network that makes images) keeps planes. Runs after
+`fuse`, on static shapes. NNVM has AlterOpLayout and CorrectLayout for this.
 """
 
 from __future__ import annotations
@@ -37,11 +38,13 @@ from ...core.counters import may
 from ...core.explain import why_not
 from ...core.irtypes import tensor_shape
 from ...core.passes import Statistic
-from ...dialects.graph.base import ConstantOp, KernelOp
+from ...dialects.graph.base import ConstantOp, KernelOp, origin
+from ...dialects.graph.conv import ConvOp
 from ...dialects.graph.movement import RelayoutOp
 from ...dialects.graph.types import dims, info, tensor_type
-from ...targets import DEFAULT, resolve
+from ...targets import DEFAULT, Target, resolve
 from .channels import MIN_CHANNELS, is_windowed, keeps_channels
+from .conv_cycles import is_planar_faster
 
 BLOCKED = Statistic("blocked value", "results of kernels with channels in blocks")
 RELAYOUTS = Statistic("relayout", "copies between layouts")
@@ -60,16 +63,19 @@ def blocked(rank: int, block: int) -> AffineMap:
 class LayoutAssignment:
     """Layouts of the values of one block of kernels."""
 
-    def __init__(self, block: Block, width: int):
+    def __init__(self, block: Block, target: Target):
         self.block = block
-        self.width = width
+        self.target = target
+        self.width = target.lanes
         self.planar: dict[SSAValue, SSAValue] = {}
         self.vectors: dict[SSAValue, SSAValue] = {}
 
     def run(self) -> None:
         """Choose, then put relayouts where the choices meet."""
         kernels = [op for op in self.block.ops if isinstance(op, KernelOp)]
-        chosen = {kernel: self.accepts(kernel) for kernel in kernels}
+        chosen: dict[KernelOp, bool] = {}
+        for kernel in kernels:
+            chosen[kernel] = self.accepts(kernel) and not self.prefers_planes(kernel, chosen)
         for kernel in kernels:
             if chosen[kernel]:
                 self.take_operands(kernel)
@@ -86,6 +92,21 @@ class LayoutAssignment:
                     why_not(kernel, f"{op.name} does not work on blocks of {self.width} channels")
                 return False
         return True
+
+    def prefers_planes(self, kernel: KernelOp, chosen: dict[KernelOp, bool]) -> bool:
+        """Whether a convolution has too few output channels for blocks."""
+        readers = {use.operation for result in kernel.results for use in result.uses}
+        wants_blocks = any(isinstance(r, KernelOp) and self.accepts(r) for r in readers)
+        for op in kernel.body.block.ops:
+            if isinstance(op, ConvOp) and op.group.value.data == 1:
+                source = origin(op.x).owner
+                has_blocks = isinstance(source, KernelOp) and chosen.get(source, False)
+                if is_planar_faster(
+                    op, self.target, is_input_blocked=has_blocks, is_output_blocked=wants_blocks
+                ):
+                    why_not(op, "its output channels fill too few lanes of a block")
+                    return True
+        return False
 
     def take_operands(self, kernel: KernelOp) -> None:
         """Blocked operands: those that already are, and where it pays those that are not."""
@@ -180,4 +201,4 @@ class AssignLayoutsPass(ModulePass):
         target = resolve(named.data if isinstance(named, StringAttr) else DEFAULT)
         for function in op.ops:
             if isinstance(function, FuncOp) and function.body.blocks:
-                LayoutAssignment(function.body.block, target.lanes).run()
+                LayoutAssignment(function.body.block, target).run()

@@ -36,6 +36,7 @@ from ...dialects.graph.winograd import (
     transforms,
 )
 from ...targets import DEFAULT, Target, resolve
+from .conv_cycles import planar_cycles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +69,10 @@ def direct_cycles(op: ConvOp, target: Target) -> float:
     channels = tensor_shape(op.w.type)[1]
     vectors = n * height * width * -(-out // target.lanes) * channels * KERNEL**2
     weights = 4 * out * channels * KERNEL**2
-    return _cycles(vectors / target.fma_per_cycle, weights / target.dram_bytes_per_cycle)
+    arithmetic = vectors / target.fma_per_cycle
+    planar = planar_cycles(op, target)
+    fastest = arithmetic if planar is None else min(arithmetic, planar)
+    return _cycles(fastest, weights / target.dram_bytes_per_cycle)
 
 
 def tiled_cycles(op: ConvOp, tile: int, target: Target) -> float:

@@ -256,6 +256,4 @@ def vector_stride(
 
 def streamed(size: int, times: int, target: Target) -> float:
     """Cycles to read `size` bytes `times` times, after they have been used last long ago."""
-    near = size < target.l2_bytes * 0.6
-    rate = 64.0 if near else 24.0 if size < target.l3_bytes * 0.6 else target.dram_bytes_per_cycle
-    return size * times / rate
+    return size * times / target.bytes_per_cycle(size)

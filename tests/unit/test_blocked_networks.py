@@ -127,6 +127,18 @@ def volumes(shape: Shape) -> onnx.ModelProto:
     return net.model(net.node("MaxPool", a, kernel_shape=[2, 2, 2], strides=[2, 2, 2]))
 
 
+def heads(shape: Shape) -> onnx.ModelProto:
+    """Few output channels after many: rows of pixels on the lanes, or a short block."""
+    net = Net(shape)
+    a = net.node("Relu", net.conv("x", (24, shape[1], 3, 3), pads=[1, 1, 1, 1]))
+    image = net.node("Tanh", net.conv(a, (3, 24, 3, 3), pads=[1, 1, 1, 1]))
+    mask = net.conv(a, (1, 24, 5, 5), pads=[2, 2, 2, 2])
+    masked = net.node("Mul", image, net.node("Sigmoid", mask))
+    small = net.conv(a, (2, 24, 1, 1), strides=[2, 2])
+    wide = net.conv(a, (4, 24, 3, 3), dilations=[2, 2], pads=[2, 2, 2, 2])
+    return net.model(masked, small, net.conv(wide, (20, 4, 1, 1)))
+
+
 CASES: list[tuple[Callable[[Shape], onnx.ModelProto], Shape]] = [
     (residual, (1, 3, 50, 46)),
     (residual, (2, 6, 33, 65)),
@@ -141,6 +153,8 @@ CASES: list[tuple[Callable[[Shape], onnx.ModelProto], Shape]] = [
     (sequences, (1, 40, 57)),
     (sequences, (3, 5, 8)),
     (columns, (1, 24, 61, 1)),
+    (heads, (1, 12, 21, 37)),
+    (heads, (2, 3, 9, 64)),
     (volumes, (1, 5, 6, 7, 9)),
     (volumes, (2, 16, 4, 4, 16)),
 ]
