@@ -37,7 +37,7 @@ GRAPH: tuple[str, ...] = (
 """Graph to graph, before anything is decided about kernels."""
 FAST: tuple[str, ...] = ("winograd",)
 """Other algorithms for the same sums, not under strict numerics."""
-FUSE: tuple[str, ...] = ("fuse", "assign-layouts")
+FUSE: tuple[str, ...] = ("fuse", "assign-layouts", "place-pieces")
 """Operators to kernels, and how the tensors between them lie in memory."""
 TE: tuple[str, ...] = ("convert-graph-to-te",)
 """graph.kernel to te.kernel and a call."""

@@ -17,6 +17,7 @@ PASSES = lazy(
         "fuse": "graph.fuse:FusePass",
         "infer-shapes": "graph.infer_shapes:InferShapesPass",
         "inline-te": "te.inline_te:InlineTePass",
+        "place-pieces": "graph.place_pieces:PlacePiecesPass",
         "recognize": "graph.recognize:RecognizePass",
         "simplify-inference": "graph.simplify_inference:SimplifyInferencePass",
         "winograd": "graph.winograd:WinogradPass",
