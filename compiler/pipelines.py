@@ -47,6 +47,8 @@ TO_TILES: tuple[str, ...] = ("form-tiles",)
 """Scheduled nests to tile form."""
 FAST_TILES: tuple[str, ...] = ("fold-addends",)
 """Tile form to tile form where the order of a sum is free."""
+DECLARE: tuple[str, ...] = ("declare-inout",)
+"""What a kernel in tile form tells its callers."""
 
 
 PHASES = {

@@ -11,6 +11,7 @@ PASSES = lazy(
         "canonicalize": "graph.canonicalize:CanonicalizePass",
         "cse": "graph.cse:CsePass",
         "dce": "graph.dce:DcePass",
+        "declare-inout": "loop.declare_inout:DeclareInoutPass",
         "fold-addends": "loop.fold_addends:FoldAddendsPass",
         "fold-constants": "graph.fold_constants:FoldConstantsPass",
         "form-tiles": "loop.form_tiles:FormTilesPass",

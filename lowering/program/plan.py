@@ -161,6 +161,7 @@ class _Planner:
         results = [
             self._output(*pair) for pair in zip(returned.arguments, self.outputs, strict=True)
         ]
+        self._overwrite_operands()
         self._fill_segments()
         launches, arena_bytes = self._place_in_arena()
         steps = [self._host_step(s) if isinstance(s, Operation) else s for s in self.steps]
@@ -258,6 +259,36 @@ class _Planner:
         slot = self._slot(storage)
         shape = spec.shape if -1 not in spec.shape else None
         return Output(spec, Use(slot, shape), copy=known or storage.on_host)
+
+    def _overwrite_operands(self) -> None:
+        """Let results take over the memory of operands that die, where kernels allow it."""
+        for segment in self.steps:
+            if not isinstance(segment, SegmentPlan):
+                continue
+            for call, position in segment.calls:
+                for operand, result in self._code(call).inout:
+                    made = call.results[result - len(call.operands)]
+                    self._overwrite(call, position, call.operands[operand], made)
+
+    def _overwrite(self, call: CallOp, position: int, value: SSAValue, made: SSAValue) -> None:
+        """Let `made` take over the memory of `value` if it ends here and nothing else is in it."""
+        old, new = self._storage(value), self._storage(made)
+        touched = [self._storage(other) for other in (*call.operands, *call.results)]
+        if (
+            self._is_whole(value)
+            and self._is_whole(made)
+            and old.last == new.first == position
+            and sum(storage is old for storage in touched) == 1
+        ):
+            self.storages[self.places.root(made)[0]] = old
+            old.last = new.last
+
+    def _is_whole(self, value: SSAValue) -> bool:
+        """Whether a value is all of a buffer in the arena."""
+        storage, (_, offset) = self._storage(value), self.places.root(value)
+        if storage.slot is not None or storage.constant is not None or offset:
+            return False
+        return value_bytes(value.type) == storage.size
 
     def _fill_segments(self) -> None:
         """What each segment reads and writes, once every slot is known."""
