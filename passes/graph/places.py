@@ -30,6 +30,7 @@ from xdsl.ir.affine import (
 )
 
 from ...core.affine import used
+from ...core.dtypes import numpy_dtype
 from ...core.errors import PassError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
@@ -68,6 +69,11 @@ def is_static(value: SSAValue) -> bool:
 def elements(type_: Attribute) -> int:
     """Physical elements of a tensor of known shape, the padding of its layout included."""
     return prod(_physical_shape(type_))
+
+
+def tensor_bytes(value: SSAValue) -> int:
+    """Bytes of a value of known shape, the padding of its layout included."""
+    return elements(value.type) * numpy_dtype(tensor_element(value.type)).itemsize
 
 
 def _physical_shape(type_: Attribute) -> tuple[int, ...]:
