@@ -297,7 +297,8 @@ def two_segments(net: Network, x: SSAValue) -> SSAValue:
     """A host step between the kernels that write the pieces of a result."""
     a = net.add("tanh", x)
     b = net.add("relu", net.host(net.values[1]))
-    net.conv(a), net.conv(b)
+    net.conv(a)
+    net.conv(b)
     return net.concat(a, b)
 
 
