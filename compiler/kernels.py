@@ -29,7 +29,7 @@ from ..schedules.primitives.lookup import suggestion
 from .kernel_cache import KernelCache, KernelObject
 from .keys import KernelKeys
 from .options import Options
-from .pipelines import FAST_TILES, TO_NEST, TO_TILES, run_passes
+from .pipelines import DECLARE, FAST_TILES, TO_NEST, TO_TILES, run_passes
 from .timing import Timings
 
 ALONE_POINTS = 16_384
@@ -109,6 +109,7 @@ def lower_kernel(
             run_passes(TO_TILES, module, timings)
             if options.numerics == "fast":
                 run_passes(FAST_TILES, module, timings)
+        run_passes(DECLARE, module, timings)
     except NncError as error:
         error.where = error.where or describe(kernel)
         raise
@@ -248,4 +249,5 @@ def kernel_code(kernel: KernelOp, emitted: EmittedKernel, small: bool) -> Kernel
         temporaries=tuple(emitted.temporaries),
         scratch=emitted.scratch_bytes,
         alone=small,
+        inout=tuple(kernel.inout_pairs),
     )

@@ -37,7 +37,7 @@ GRAPH: tuple[str, ...] = (
 """Graph to graph, before anything is decided about kernels."""
 FAST: tuple[str, ...] = ("winograd",)
 """Other algorithms for the same sums, not under strict numerics."""
-FUSE: tuple[str, ...] = ("fuse", "assign-layouts")
+FUSE: tuple[str, ...] = ("fuse", "assign-layouts", "place-pieces")
 """Operators to kernels, and how the tensors between them lie in memory."""
 TE: tuple[str, ...] = ("convert-graph-to-te",)
 """graph.kernel to te.kernel and a call."""
@@ -47,6 +47,8 @@ TO_TILES: tuple[str, ...] = ("form-tiles",)
 """Scheduled nests to tile form."""
 FAST_TILES: tuple[str, ...] = ("fold-addends",)
 """Tile form to tile form where the order of a sum is free."""
+DECLARE: tuple[str, ...] = ("declare-inout",)
+"""What a kernel in tile form tells its callers."""
 
 
 PHASES = {

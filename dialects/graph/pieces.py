@@ -28,7 +28,7 @@ from ...core.symbolic import Dim, ceildiv, less_equal, maximum, minimum
 from .base import GraphOp, Pattern
 from .checks import INDICES, common_element, expect, expect_rank, normal_axes, normal_axis
 from .movement import ElementOp, known_product
-from .types import Dims, MaybeDim, info, merge_dim, show, tensor_type
+from .types import Dims, MaybeDim, dims, info, merge_dim, show, tensor_type
 from .values import as_value, extents, integers, length
 
 if TYPE_CHECKING:
@@ -171,6 +171,20 @@ class SliceOp(ElementOp):
         if 0 in steps:
             raise ModelError("a step is 0")
         return starts, ends, steps
+
+    def first_along(self, axis: int) -> int | None:
+        """The first index along an axis; `None` if it is not known or not every index follows."""
+        extents_before = dims(self.data.type)
+        axes = None if extents_before is None else self.sliced_axes(len(extents_before))
+        if extents_before is None or axes is None:
+            return None
+        if axis not in axes:
+            return 0
+        start, end, step = (bound[axes.index(axis)] for bound in self.bounds(len(axes)))
+        size = extents_before[axis]
+        if not isinstance(start, int) or not isinstance(end, int) or not isinstance(size, int):
+            return None
+        return numpy_slice(start, end, 1, size).start if step == 1 else None
 
 
 def numpy_slice(start: int, end: int, step: int, size: int) -> slice:

@@ -60,7 +60,8 @@ class KernelOp(IRDLOperation):
     Its body is a sequence of phases: each top-level loop nest is one, run by all threads over its
     parallel range, with a barrier between two phases. `num_outputs` arguments at the end are
     written; those in `const_args` are known at compile time, and their buffer's layout says how
-    they are packed.
+    they are packed. A pair (operand, result) in `inout`, by argument number, may be one buffer
+    (declare-inout finds them).
     """
 
     name = "loop.kernel"
@@ -68,6 +69,7 @@ class KernelOp(IRDLOperation):
     arg_names = prop_def(ArrayAttr[StringAttr])
     num_outputs = prop_def(IntegerAttr)
     const_args = opt_prop_def(ArrayAttr[IntegerAttr])
+    inout = opt_prop_def(ArrayAttr[ArrayAttr[IntegerAttr]])
     body = region_def("single_block")
     traits = traits_def(IsolatedFromAbove(), SymbolOpInterface(), NoTerminator())
 
@@ -98,6 +100,22 @@ class KernelOp(IRDLOperation):
         """Positions of the arguments known at compile time."""
         return frozenset(i.value.data for i in self.const_args or ())
 
+    @property
+    def inout_pairs(self) -> list[tuple[int, int]]:
+        """(operand, result) by argument number: those that may be one buffer."""
+        pairs = [[number.value.data for number in pair] for pair in self.inout or ()]
+        return [(operand, result) for operand, result in pairs]
+
+    def _verify_inout(self) -> None:
+        args = self.body.block.args
+        first = len(args) - self.num_outputs.value.data
+        for pair in self.inout or ():
+            numbers = [number.value.data for number in pair]
+            if len(numbers) != 2 or not 0 <= numbers[0] < first <= numbers[1] < len(args):
+                raise VerifyException("inout has pairs of an input's and an output's number")
+            if args[numbers[0]].type != args[numbers[1]].type:
+                raise VerifyException("buffers that may be one have one type")
+
     def verify_(self) -> None:
         args = self.body.block.args
         if len(self.arg_names) != len(args):
@@ -107,6 +125,7 @@ class KernelOp(IRDLOperation):
                 raise VerifyException(f"kernel arguments are buffers, got {argument.type}")
         if not 0 <= self.num_outputs.value.data <= len(args):
             raise VerifyException("num_outputs is out of range")
+        self._verify_inout()
         names = [op.loop_name.data for op in self.body.walk() if isinstance(op, ForOp)]
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})

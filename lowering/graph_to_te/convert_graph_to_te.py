@@ -14,8 +14,9 @@
     }
     %y = te.call @dense(%x, %w) : tensor<4x8xf32>
 
-Equal kernels are made once. Operators that run on the host, and views (reshape, squeeze ...)
-outside of kernels, stay as they are; constants that nobody uses any more go.
+Equal kernels are made once. Operators that run on the host, views (reshape, squeeze ...) outside of
+kernels and what is marked `in_place` (place-pieces) stay as they are; constants that nobody uses
+any more go.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ from ...core.explain import why_not
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp
+from ...passes.graph.places import VIEWS, is_in_place
 from .equal_kernels import structure
 from .kernel import LoweredKernel, lower_kernel, lower_single
-from .registry import VIEWS, why_host
+from .registry import why_host
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def _lower(op: Operation, kernels: _Kernels) -> LoweredKernel | None:
     """The kernel of an op of main, `None` if it stays."""
     if isinstance(op, KernelOp):
         return lower_kernel(op)
-    if not isinstance(op, GraphOp) or op.name in VIEWS:
+    if not isinstance(op, GraphOp) or op.name in VIEWS or is_in_place(op):
         return None
     reason = why_host(op)
     if reason is not None:

@@ -31,11 +31,6 @@ FAMILIES = (
 )
 """Files of this folder, each with a table `LOWERINGS` by op name."""
 
-VIEWS = frozenset(
-    f"graph.{name}" for name in ("flatten", "identity", "reshape", "squeeze", "unsqueeze")
-)
-"""Operators whose result is their operand's memory: outside of kernels no code is needed."""
-
 
 @cache
 def load_lowerings() -> None:

@@ -130,7 +130,11 @@ def _attributes(target: Target) -> str:
 
 
 def _signature(kernel: KernelOp, symbol: str, num_temporaries: int) -> str:
-    args = [f"ptr noalias %arg{i}" for i in range(len(kernel.body.block.args))]
+    shared = {number for pair in kernel.inout_pairs for number in pair}  # with each other
+    args = [
+        f"ptr %arg{i}" if i in shared else f"ptr noalias %arg{i}"
+        for i in range(len(kernel.body.block.args))
+    ]
     args += [f"ptr noalias %tmp{i}" for i in range(num_temporaries)]
     args += ["ptr noalias %scratch", "i64 %low", "i64 %high"]
     return f'define void @"{symbol}"({", ".join(args)})'

@@ -82,6 +82,7 @@ class KernelCode:
         temporaries: bytes of each buffer that lives in the arena during the call.
         scratch: bytes of one thread's own memory.
         alone: so small that one thread is faster than several.
+        inout: (operand, result) by argument number: those that may share their memory.
     """
 
     phases: tuple[tuple[str, int], ...]
@@ -90,3 +91,4 @@ class KernelCode:
     temporaries: tuple[int, ...] = ()
     scratch: int = 0
     alone: bool = False
+    inout: tuple[tuple[int, int], ...] = ()

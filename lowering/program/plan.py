@@ -9,7 +9,8 @@
     }
 
 Calls that follow each other become one segment with one entry function; every other op is a host
-step. What a host step or the caller sees has a slot of its own, all else lives in the arena.
+step. What a host step or the caller sees has a slot of its own, all else lives in the arena. Views,
+and what is marked `in_place`, have no memory of their own (passes/graph/places.py).
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp
-from ...dialects.graph.types import is_ranked
 from ...dialects.loop import BufferType
 from ...dialects.te import CallOp
+from ...passes.graph.places import Places, is_in_place, is_memory_view
 from ...runtime.arrays import Array, ready
 from ...runtime.program import (
     ARENA,
@@ -51,10 +52,6 @@ from .launch import KernelCode, Launch, Place
 from .memory import Lifetime, align, plan_arena
 from .packing import PackedConstants, pack
 
-VIEWS = frozenset(
-    f"graph.{name}" for name in ("reshape", "flatten", "squeeze", "unsqueeze", "identity")
-)
-"""Operators whose result is their first operand's memory with another shape."""
 HostRun = Callable[..., Sequence[Array]]
 
 
@@ -64,7 +61,7 @@ class Storage:
 
     Attributes:
         size: bytes.
-        shape, dtype: of the value that made it.
+        shape, dtype: of the value that all of it is.
         slot: its slot; `None` while undecided and where it lives in the arena.
         index: its number among the arena's buffers.
         constant: its content, if known.
@@ -144,7 +141,9 @@ class _Planner:
     ):
         self.kernels, self.host = kernels, host
         self.inputs, self.outputs = inputs, outputs
+        self.places: Places
         self.storages: dict[SSAValue, Storage] = {}
+        """By the value that all of it is."""
         self.steps: list[SegmentPlan | Operation] = []
         self.num_slots = len(inputs)
         self.constants: dict[int, Array] = {}
@@ -153,6 +152,7 @@ class _Planner:
         self.position = 0
 
     def plan(self, main: FuncOp) -> ProgramPlan:
+        self.places = Places.of(main.body.block)
         self._place_inputs(main)
         for op in main.body.block.ops:
             self._visit(op)
@@ -161,6 +161,7 @@ class _Planner:
         results = [
             self._output(*pair) for pair in zip(returned.arguments, self.outputs, strict=True)
         ]
+        self._overwrite_operands()
         self._fill_segments()
         launches, arena_bytes = self._place_in_arena()
         steps = [self._host_step(s) if isinstance(s, Operation) else s for s in self.steps]
@@ -196,24 +197,19 @@ class _Planner:
         if isinstance(op, ReturnOp):
             return
         if isinstance(op, ConstantOp):
-            self.storages[op.res] = self._new(op.res)
-            self.storages[op.res].constant = op
-        elif op.name in VIEWS and _is_static(op.operands[0]) and _is_static(op.results[0]):
-            self.storages[op.results[0]] = self.storages[op.operands[0]]
-        else:
+            self._storage(op.res).constant = op
+        elif not is_memory_view(op) and not is_in_place(op):
             self._visit_step(op)
 
     def _visit_step(self, op: Operation) -> None:
         self.position += 1
-        for operand in op.operands:
-            self.storages[operand].last = self.position
-        for result in op.results:
-            self.storages[result] = self._new(result)
+        for value in (*op.operands, *op.results):
+            self._storage(value).last = self.position
         if not isinstance(op, CallOp):
             for value in (*op.operands, *op.results):
-                self._slot(self.storages[value])
+                self._slot(self._storage(value))
             for result in op.results:
-                self.storages[result].on_host = True
+                self._storage(result).on_host = True
             self.steps.append(op)
             return
         if not self.steps or isinstance(self.steps[-1], Operation):
@@ -221,6 +217,13 @@ class _Planner:
         segment = self.steps[-1]
         assert isinstance(segment, SegmentPlan)
         segment.calls.append((op, self.position))
+
+    def _storage(self, value: SSAValue) -> Storage:
+        """The memory in which a value lies."""
+        root, _ = self.places.root(value)
+        if root not in self.storages:
+            self.storages[root] = self._new(root)
+        return self.storages[root]
 
     def _new(self, value: SSAValue) -> Storage:
         shape, dtype = tensor_shape(value.type), numpy_dtype(tensor_element(value.type))
@@ -251,11 +254,41 @@ class _Planner:
         return self.constant_slots[key]
 
     def _output(self, value: SSAValue, spec: TensorSpec) -> Output:
-        storage = self.storages[value]
+        storage = self._storage(value)
         known = storage.slot is not None or storage.constant is not None
         slot = self._slot(storage)
         shape = spec.shape if -1 not in spec.shape else None
         return Output(spec, Use(slot, shape), copy=known or storage.on_host)
+
+    def _overwrite_operands(self) -> None:
+        """Let results take over the memory of operands that die, where kernels allow it."""
+        for segment in self.steps:
+            if not isinstance(segment, SegmentPlan):
+                continue
+            for call, position in segment.calls:
+                for operand, result in self._code(call).inout:
+                    made = call.results[result - len(call.operands)]
+                    self._overwrite(call, position, call.operands[operand], made)
+
+    def _overwrite(self, call: CallOp, position: int, value: SSAValue, made: SSAValue) -> None:
+        """Let `made` take over the memory of `value` if it ends here and nothing else is in it."""
+        old, new = self._storage(value), self._storage(made)
+        touched = [self._storage(other) for other in (*call.operands, *call.results)]
+        if (
+            self._is_whole(value)
+            and self._is_whole(made)
+            and old.last == new.first == position
+            and sum(storage is old for storage in touched) == 1
+        ):
+            self.storages[self.places.root(made)[0]] = old
+            old.last = new.last
+
+    def _is_whole(self, value: SSAValue) -> bool:
+        """Whether a value is all of a buffer in the arena."""
+        storage, (_, offset) = self._storage(value), self.places.root(value)
+        if storage.slot is not None or storage.constant is not None or offset:
+            return False
+        return value_bytes(value.type) == storage.size
 
     def _fill_segments(self) -> None:
         """What each segment reads and writes, once every slot is known."""
@@ -264,11 +297,11 @@ class _Planner:
                 continue
             for call, _ in segment.calls:
                 for result in call.results:
-                    slot = self.storages[result].slot
+                    slot = self._storage(result).slot
                     if slot is not None:
-                        segment.writes[slot] = self.storages[result]
+                        segment.writes[slot] = self._storage(result)
                 for operand in call.operands:
-                    storage = self.storages[operand]
+                    storage = self._storage(operand)
                     if storage.slot is not None and storage.constant is None:
                         segment.reads[storage.slot] = storage
             for slot in segment.writes:
@@ -281,8 +314,8 @@ class _Planner:
         calls = [call for segment in segments for call in segment.calls]
         temporaries: dict[CallOp, range] = {}
         for call, position in calls:
-            for storage in (self.storages[result] for result in call.results):
-                if storage.slot is None:
+            for storage in (self._storage(result) for result in call.results):
+                if storage.slot is None and storage.index is None:
                     storage.index = len(lifetimes)
                     lifetimes.append(Lifetime(storage.size, storage.first, storage.last))
             sizes = self._code(call).temporaries
@@ -334,25 +367,28 @@ class _Planner:
         ]
 
     def _place(self, value: SSAValue, buffer: BufferType, places: Sequence[Place]) -> Place:
-        storage = self.storages[value]
+        storage = self._storage(value)
         if storage.constant is not None:
             return Place(
                 FIRST_SLOT + self._constant(storage.constant, buffer), 0, value_bytes(buffer)
             )
-        assert value_bytes(buffer) == storage.size, "only constants are packed"
+        size = value_bytes(buffer)
+        assert size == value_bytes(value.type), "only constants are packed"
+        offset = self.places.root(value)[1] * storage.dtype.itemsize
         if storage.index is not None:
-            return places[storage.index]
+            place = places[storage.index]
+            return Place(place.slot, place.offset + offset, size)
         assert storage.slot is not None
-        return Place(FIRST_SLOT + storage.slot, 0, storage.size)
+        return Place(FIRST_SLOT + storage.slot, offset, size)
 
     def _host_step(self, op: Operation) -> HostStep:
         args = tuple(self._use(operand) for operand in op.operands)
-        results = tuple(self._slot(self.storages[result]) for result in op.results)
+        results = tuple(self._slot(self._storage(result)) for result in op.results)
         return HostStep(self.host(op), args, results, op.name.removeprefix("graph."), describe(op))
 
     def _use(self, value: SSAValue) -> Use:
         shape = tensor_shape(value.type)
-        return Use(self._slot(self.storages[value]), shape if -1 not in shape else None)
+        return Use(self._slot(self._storage(value)), shape if -1 not in shape else None)
 
     def _last_uses(
         self, steps: Sequence[SegmentPlan | HostStep], results: Sequence[Output]
@@ -377,11 +413,6 @@ def _packed(op: ConstantOp, shape: tuple[int, ...], buffer: BufferType | None) -
     if buffer is None:
         return ready(array)
     return pack(array, buffer.layout_map, buffer.physical_shape)
-
-
-def _is_static(value: SSAValue) -> bool:
-    """Whether all extents are known; a view of anything else is checked, and made, on the host."""
-    return is_ranked(value.type) and -1 not in tensor_shape(value.type)
 
 
 def _segment(

@@ -132,16 +132,19 @@ class LayoutAssignment:
         return same_rank and shape[1] >= MIN_CHANNELS
 
     def give_results(self, kernel: KernelOp, chosen: dict[KernelOp, bool]) -> None:
-        """Blocked results, for a kernel that has blocked operands or slides windows."""
-        is_blocked = is_windowed(kernel) or any(value in self.planar for value in kernel.args)
+        """Blocked results, for a kernel that slides windows, or hands on blocked operands.
+
+        All results or none: computes of one shape have one layout.
+        """
+        users = [use.operation for result in kernel.results for use in result.uses]
+        hands_on = any(isinstance(user, KernelOp) and chosen[user] for user in users)
+        has_blocks = any(value in self.planar for value in kernel.args)
+        if not is_windowed(kernel) and not (has_blocks and hands_on):
+            return
         last = kernel.body.block.last_op
         assert last is not None
         for result, inner in zip(kernel.results, last.operands, strict=True):
-            if not is_blocked or not self.has_channels(result):
-                continue
-            if not is_windowed(kernel) and not any(
-                isinstance(use.operation, KernelOp) and chosen[use.operation] for use in result.uses
-            ):
+            if not self.has_channels(result):
                 continue
             if not may(BLOCKED.name, kernel):
                 continue

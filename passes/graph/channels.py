@@ -19,7 +19,6 @@ from ...dialects.graph.base import (
     KernelOp,
     Pattern,
     YieldOp,
-    constant_value,
     origin,
 )
 
@@ -87,12 +86,18 @@ def _pad(op: pieces.PadOp, block: int) -> bool:
 
 
 def _slice(op: pieces.SliceOp, block: int) -> bool:
-    """All channels, in order."""
-    del block
-    axes = constant_value(op.axes)
+    """All channels, in order, or those from the beginning of a block on."""
     rank = len(tensor_shape(op.data.type))
-    touched = set(range(rank)) if axes is None else {int(axis) % rank for axis in axes.reshape(-1)}
-    return not {0, 1} & touched
+    axes, start = op.sliced_axes(rank), op.first_along(1)
+    return axes is not None and 0 not in axes and start is not None and start % block == 0
+
+
+def _split(op: pieces.SplitOp, block: int) -> bool:
+    """Parts of whole blocks (the last one may end anywhere), or of other axes."""
+    axis = op.axis.value.data % len(tensor_shape(op.data.type))
+    return axis > 1 or (
+        axis == 1 and all(tensor_shape(v.type)[1] % block == 0 for v in op.outputs[:-1])
+    )
 
 
 def _never(op: GraphOp, block: int) -> bool:
@@ -107,6 +112,7 @@ _RULES: dict[type[Operation], Callable[[Any, int], bool]] = {
     pieces.ConcatOp: _concat,
     pieces.PadOp: _pad,
     pieces.SliceOp: _slice,
+    pieces.SplitOp: _split,
     resize.ResizeOp: _resize,
     **dict.fromkeys((cls for cls in reduce.OPS if issubclass(cls, reduce.ReduceOp)), _reduce),
 }

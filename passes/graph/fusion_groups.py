@@ -22,12 +22,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from xdsl.ir import Block, Operation
+from xdsl.ir import Block, Operation, SSAValue
 
 from ...core.explain import why_not
 from ...core.symbolic import Dim, less_equal, maximum, product
 from ...dialects.graph.base import GraphOp, Pattern
+from ...dialects.graph.pieces import ConcatOp
 from ...dialects.graph.types import Dims, MaybeDim, dims
+from .places import VIEWS, joined
 from .post_dominators import post_dominators, users
 
 CHEAP = frozenset(
@@ -46,13 +48,12 @@ CHEAP = frozenset(
 CHEAP_REPEATS = 8
 """How often a cheap operator may be computed again for each of its elements."""
 
-VIEWS = frozenset(
-    f"graph.{name}" for name in ("flatten", "identity", "reshape", "squeeze", "unsqueeze")
-)
-"""Operators whose result is the operand's memory under another shape."""
-
 WRITES_PIECES = frozenset(("graph.concat",))
-"""Operators that are best written piece by piece: whoever reads them reads memory."""
+"""Operators that are best written piece by piece: whoever reads them reads memory.
+
+Where a piece comes from a kernel that writes it to memory anyway, and the pieces lie one after the
+other there, each is best written by a kernel of its own, right where it will lie (place-pieces).
+"""
 
 PASSES_OVER_INPUT = {
     "graph.softmax": 3,
@@ -210,6 +211,9 @@ class _Grouping:
             return False
         if group.anchor is not None and not self._takes_producer(op, group):
             return False
+        if self._is_placed(group.sink):
+            why_not(op, "it writes its piece of a concatenation where that will lie")
+            return False
         evaluations, size = self._reads(op, group), _size(op)
         if evaluations is None or size is None:
             return False
@@ -218,6 +222,20 @@ class _Grouping:
             why_not(op, "its users would compute each of its elements again and again")
             return False
         return True
+
+    def _is_placed(self, op: GraphOp) -> bool:
+        """Whether `op` needs no kernel: a concatenation of ranges that kernels write anyway."""
+        if not isinstance(op, ConcatOp) or joined(op) is None:
+            return False
+        return any(self._is_written(value) for value in op.inputs)
+
+    def _is_written(self, value: SSAValue) -> bool:
+        """Whether a kernel writes a value to memory whatever becomes of its users."""
+        owner = value.owner
+        while isinstance(owner, GraphOp) and is_view(owner):
+            owner = owner.operands[0].owner
+        group = self.group_of.get(owner) if isinstance(owner, Operation) else None
+        return group is not None and group.anchor is not None and is_anchor(group.anchor)
 
     def _takes_producer(self, op: GraphOp, group: Group) -> bool:
         """Whether the users of `op` in an anchored group may compute it where they read it."""

@@ -110,12 +110,25 @@ def shifted(rw: Rewriter, op: Linear, shift: Array, origin: Operation) -> GraphO
     return new
 
 
-def input_channel_factors(op: ConvOp, factor: Array) -> Array:
-    """`factor` of each input channel, laid out beside the weights [m, c / group, k...]."""
+def num_input_channels(op: Linear) -> int:
+    """How many input channels there are."""
+    found = weights(op)
+    assert found is not None
+    if isinstance(op, ConvOp):
+        return found.shape[1] * op.group.value.data
+    is_transposed = isinstance(op, GemmOp) and op.transB.value.data
+    return found.shape[1] if is_transposed else found.shape[0]
+
+
+def input_channel_factors(op: Linear, factor: Array) -> Array:
+    """`factor` of each input channel, laid out beside the weights (conv: [m, c / group, k...])."""
     import numpy as np
 
     now = weights(op)
     assert now is not None
+    if not isinstance(op, ConvOp):
+        is_transposed = isinstance(op, GemmOp) and op.transB.value.data
+        return factor if is_transposed else factor.reshape(-1, *(1,) * (now.ndim - 1))
     group = op.group.value.data
     rows = np.repeat(factor.reshape(group, -1), now.shape[0] // group, axis=0)
     return rows.reshape(*rows.shape, *(1,) * (now.ndim - 2))

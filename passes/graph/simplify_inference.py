@@ -2,8 +2,9 @@
 
 Batch normalisation is a scale and a shift per channel. A scale or shift behind a convolution,
 transposed convolution or product with constant weights goes into these (NNVM's SimplifyInference
-and FoldScaleAxis); one before a convolution too, a shift only where no zero padding would need it.
-Dropout goes. Results change by rounding alone: the new weights are computed in f64.
+and FoldScaleAxis), a scale also through pools and activations between them; a scale before one too,
+a shift only where no zero padding would need it. Scales and shifts that meet become one of each
+(scale_chains.py). Dropout goes. Results change by rounding alone: new weights are computed in f64.
 
     %0 = graph.conv(%x, %w) : tensor<1x8x4x4xf32>
     %1 = graph.batch_normalization(%0, %scale, %b, %mean, %var) : tensor<1x8x4x4xf32>
@@ -15,11 +16,9 @@ Dropout goes. Results change by rounding alone: the new weights are computed in 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from xdsl.context import Context
 from xdsl.dialects.builtin import StringAttr
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Operation
 
 from ...core.explain import why_not
 from ...core.irtypes import ints
@@ -30,32 +29,27 @@ from ...dialects.graph.base import constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, SubOp
 from ...dialects.graph.conv import ConvOp
 from ...dialects.graph.elementwise import NegOp
+from ...dialects.graph.linear import GemmOp
 from ...dialects.graph.norm import BatchNormalizationOp
 from ...dialects.graph.pieces import PadOp
 from ...dialects.graph.types import dims
 from ...dialects.graph.values import integers
+from . import scale_chains
 from .canonicalize.movement import DropoutAtInference
 from .constants import is_splat, make_constant, typed_like
 from .linear_weights import (
     Linear,
     as_linear,
     channel_axis,
-    channel_vector,
     input_channel_factors,
     num_channels,
+    num_input_channels,
     renewed,
     scaled,
     shifted,
     weights,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
-
-Scale = MulOp | DivOp
-Shift = AddOp | SubOp
+from .scale_chains import Scale, Shift, column, scale_of, shift_of
 
 
 class BatchNormAsScaleAndShift(Pattern[BatchNormalizationOp]):
@@ -82,27 +76,10 @@ class BatchNormAsScaleAndShift(Pattern[BatchNormalizationOp]):
             why_not(op, "its scale is not finite")
             return
         assert found[0] is not None
-        column = (-1, *(1,) * (len(shape) - 2))
-        dtype = found[0].dtype
-        product = MulOp.of(op.x, make_constant(rw, factor.astype(dtype).reshape(column)))
-        total = AddOp.of(product.res, make_constant(rw, shift.astype(dtype).reshape(column)))
+        dtype, rank = found[0].dtype, len(shape)
+        product = MulOp.of(op.x, make_constant(rw, column(factor.astype(dtype), rank, 1)))
+        total = AddOp.of(product.res, make_constant(rw, column(shift.astype(dtype), rank, 1)))
         rw.replace(op, [product, typed_like(total, op)])
-
-
-def scale_of(op: Scale, like: SSAValue, axis: int, channels: int) -> Array | None:
-    """What `x * c` or `x / c` multiplies each channel of `x` with, if `c` is constant."""
-    import numpy as np
-
-    vector = channel_vector(op.b, like, axis, channels)
-    if vector is None or isinstance(op, MulOp):
-        return vector
-    return None if not np.all(vector) else 1 / vector
-
-
-def shift_of(op: Shift, like: SSAValue, axis: int, channels: int) -> Array | None:
-    """What `x + c` or `x - c` adds to each channel of `x`, if `c` is constant."""
-    vector = channel_vector(op.b, like, axis, channels)
-    return -vector if vector is not None and isinstance(op, SubOp) else vector
 
 
 def linear_before(op: Scale | Shift) -> Linear | None:
@@ -175,27 +152,29 @@ class ScaleBehindShift(Pattern[Scale]):
             return
         new = scaled(rw, linear, factor, op)
         if new is not None:
-            column = (-1, *(1,) * (len(dims(op.res.type) or ()) - 1 - axis)) if axis > 0 else (-1,)
-            b = make_constant(rw, (addend * factor).astype(now.dtype).reshape(column))
+            rank = len(dims(op.res.type) or ())
+            b = make_constant(rw, column((addend * factor).astype(now.dtype), rank, axis))
             total = AddOp.of(new.results[0], b)
             rw.replace(op, [new, typed_like(total, op)], origins=[linear, shift])
 
 
-class ScaleBeforeConv(Pattern[ConvOp]):
-    """conv(x * c, w, b) -> conv(x, w * c, b), / likewise"""
+class ScaleBeforeLinear(Pattern[Linear]):
+    """linear(x * c, w) -> linear(x, w * c), / likewise"""
 
-    def rewrite(self, op: ConvOp, rw: Rewriter) -> None:
-        scale, now = op.x.owner, weights(op)
+    def rewrite(self, op: Linear, rw: Rewriter) -> None:
+        scale, now = op.operands[0].owner, weights(op)
         if not isinstance(scale, MulOp | DivOp) or as_linear(op) is None or now is None:
             return
-        factor = scale_of(scale, scale.a, 1, now.shape[1] * op.group.value.data)
+        if isinstance(op, GemmOp) and op.transA.value.data:
+            return
+        factor = scale_of(scale, scale.a, channel_axis(op), num_input_channels(op))
         if factor is None or dims(scale.a.type) != dims(scale.res.type):
             return
-        if not op.x.has_one_use():
+        if not op.operands[0].has_one_use():
             why_not(op, "its scaled input is used elsewhere too")
             return
         weighted = now * input_channel_factors(op, factor)
-        new = renewed(rw, op, weighted, None, scale, op.res.type)
+        new = renewed(rw, op, weighted, None, scale, op.results[0].type)
         if new is not None:
             new.operands[0] = scale.a
             rw.replace(op, new, origins=[scale])
@@ -278,9 +257,10 @@ PATTERNS = (
         NegBehindLinear,
         ShiftBehindLinear,
         ScaleBehindShift,
-        ScaleBeforeConv,
+        ScaleBeforeLinear,
         ShiftBeforeConv,
     ),
+    *scale_chains.PATTERNS,
 )
 
 

@@ -91,6 +91,23 @@ def test_inspect_says_how_much_memory_a_call_takes(model: str, capsys: pytest.Ca
     assert "344." in lines["peak of one call"]
 
 
+JOIN = """
+func.func @main(%x: tensor<8x16xf32>, %w: tensor<16x16xf32>) -> tensor<16x16xf32> {
+  %0 = graph.matmul(%x, %w) : tensor<8x16xf32>
+  %1 = graph.matmul(%0, %w) : tensor<8x16xf32>
+  %2 = graph.concat(%0, %1) {axis = 0} : tensor<16x16xf32>
+  func.return %2
+}
+"""
+
+
+def test_inspect_says_what_is_not_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "join.nn"
+    path.write_text(JOIN)
+    assert main(["inspect", str(path)]) == 0
+    assert "in place: 2 pieces, 1.0 KiB not copied" in capsys.readouterr().out
+
+
 def test_compile_says_where_the_time_goes(model: str, capsys: pytest.CaptureFixture[str]):
     assert main(["compile", model, "--shape", "x=2x4", "--timing", "-o", "m.o"]) == 0
     printed = capsys.readouterr().err

@@ -72,6 +72,8 @@ def _print(model: Model, flags: Flags) -> None:
             write_ir(f"{text}\n", flags.color, sys.stdout)
     host = summary.host_grid(compiled)
     to.print(host.table() if host is not None else "nothing runs on the host")
+    if (in_place := summary.in_place_text(compiled)) is not None:
+        to.print(in_place)
     to.print(summary.memory_grid(compiled.executable, model.options.target.name).table())
 
 

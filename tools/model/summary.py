@@ -13,7 +13,9 @@ from ...compiler.program import Compiled
 from ...compiler.signature import Signature
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp
+from ...dialects.graph.pieces import ConcatOp
 from ...dialects.te import CallOp
+from ...passes.graph.places import is_in_place, tensor_bytes
 from ...runtime.executable import Executable
 from ...runtime.memory import MemoryUse
 from ...runtime.program import HostStep
@@ -91,6 +93,14 @@ def host_grid(compiled: Compiled) -> Grid | None:
         return None
     rows = [(step.operator, step.where) for step in steps]
     return Grid(f"{len(steps)} host steps (Python, not compiled)", ("operator", "node"), rows)
+
+
+def in_place_text(compiled: Compiled) -> str | None:
+    """What concatenations, slices and splits would copy, were they not in place."""
+    ops = [op for op in walk(compiled.module) if is_in_place(op)]
+    values = [v for op in ops for v in (op.operands if isinstance(op, ConcatOp) else op.results)]
+    size = bytes_text(sum(tensor_bytes(value) for value in values))
+    return f"in place: {len(values)} pieces, {size} not copied" if ops else None
 
 
 def memory_grid(executable: Executable, target: str) -> Grid:
