@@ -75,7 +75,7 @@ class BoundKernel:
     def poison(self) -> None:
         """Fill what the kernel writes with NaN, -1 or true: what is left over shows."""
         for buffer in (*self._outputs, *self._kernel.temporaries, self._kernel.scratch):
-            buffer.view(np.uint8).fill(POISON_BYTE)
+            buffer.reshape(-1).view(np.uint8).fill(POISON_BYTE)
 
     def outputs(self) -> list[Array]:
         """What the last call wrote, as logical arrays."""
