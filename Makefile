@@ -61,7 +61,7 @@ $(BENCH_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group bench
 	@touch $@
 
-# The whole takes hours and goes into the README; make bench BENCH="--only mlp --quick" does a part.
+# The whole takes half an hour and goes into the README; make bench BENCH="--only mlp --quick" does a part.
 BENCH ?= --picture docs/bench.svg --readme README.md
 
 bench: $(BENCH_STAMP) ## against other runtimes: installs them, measures, puts the table into the README
