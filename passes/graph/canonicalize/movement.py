@@ -44,8 +44,9 @@ if TYPE_CHECKING:
 def reshape_codes(source: Dims | None, target: Dims) -> tuple[tuple[int, ...], bool] | None:
     """What a reshape's `shape` operand must contain, and whether 0 means 0 there.
 
-    One extent that is no number becomes -1; further ones must be those of the source at the same
-    place, and are copied with 0. `None` if that does not do.
+    One extent that is no number becomes -1; if there are more, all must be those of the source at
+    the same place, and are copied with 0. `None` if that does not do: where an extent that is
+    copied turns out to be 0, -1 beside it could be anything.
     """
     numbers = [extent if isinstance(extent, int) else -1 for extent in target]
     if numbers.count(-1) > 1 and 0 not in numbers:
@@ -53,7 +54,7 @@ def reshape_codes(source: Dims | None, target: Dims) -> tuple[tuple[int, ...], b
             same = source is not None and i < len(source) and source[i] == extent
             if numbers[i] == -1 and extent is not None and same:
                 numbers[i] = 0
-        return (tuple(numbers), False) if numbers.count(-1) <= 1 else None
+        return None if -1 in numbers else (tuple(numbers), False)
     if numbers.count(-1) > 1 or (-1 in numbers and 0 in numbers):
         return None
     return tuple(numbers), 0 in numbers
