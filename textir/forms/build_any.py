@@ -32,10 +32,7 @@ def _generic(builder: Builder, node: Node, place: Place) -> Task | None:
         properties = _take_properties(op_class, attributes)
     blocks = builder.successors(successors) if successors else ()
     op = fastir.create(op_class, values, outputs, properties, attributes, blocks)
-    if regions is None:
-        builder.finish(op, place)
-        return None
-    return _with_regions(builder, op, regions, place)
+    return _finished(builder, op, regions, place)
 
 
 def _take_properties(
@@ -50,6 +47,16 @@ def _take_properties(
     if known.segments is not None and known.segments[1]:
         declared_names.add(known.segments[0])
     return {name: attributes.pop(name) for name in list(attributes) if name in declared_names}
+
+
+def _finished(
+    builder: Builder, op: Operation, regions: Sequence[Node] | None, place: Place
+) -> Task | None:
+    """Place an op; one with regions is a task of its own."""
+    if regions is None:
+        builder.finish(op, place)
+        return None
+    return _with_regions(builder, op, regions, place)
 
 
 def _with_regions(builder: Builder, op: Operation, nodes: Sequence[Node], place: Place) -> Task:
@@ -94,10 +101,7 @@ def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
         result_types = ()
     blocks = builder.successors(successors) if successors else ()
     op = fastir.create(op_class, values, result_types, properties, attributes, blocks)
-    if regions is None:
-        builder.finish(op, place)
-        return None
-    return _with_regions(builder, op, regions, place)
+    return _finished(builder, op, regions, place)
 
 
 def _check_operand_types(
