@@ -30,11 +30,43 @@ class Profile:
     share: float
 
 
-class Profiler(Executable):
+@dataclass(frozen=True)
+class Launched:
+    """A launch that is about to run: `run()` does it."""
+
+    launch: LaunchCode
+    workspace: Workspace
+    run: Callable[[], None]
+
+
+class Stepper(Executable):
+    """An executable that hands each launch to `watch`, which runs it; on one thread."""
+
+    def __init__(self, executable: Executable, watch: Callable[[Launched], None]):
+        super().__init__(executable.program, 1, executable.pool_code)
+        self._watch = watch
+
+    def run_step(
+        self,
+        bound: BoundStep,
+        values: list[Array | None],
+        workspace: Workspace,
+        direct: Mapping[int, Array],
+    ) -> None:
+        """As the executable does, launch by launch."""
+        if isinstance(bound.step, HostStep):
+            run_on_host(bound.step, values)
+            return
+        bind(bound, values, workspace, direct)
+        for launch in bound.step.launches:
+            self._watch(Launched(launch, workspace, _bound(launch, workspace)))
+
+
+class Profiler(Stepper):
     """An executable that can run its launches one by one."""
 
     def __init__(self, executable: Executable):
-        super().__init__(executable.program, 1, executable.pool_code)
+        super().__init__(executable, self._time)
         self.steps: list[Timed] = []
         for step in self.program.steps:
             self.steps += step.launches if isinstance(step, Segment) else [step]
@@ -103,52 +135,20 @@ class Profiler(Executable):
     ) -> None:
         """As the executable does, or with times taken."""
         if self._times is None:
-            super().run_step(bound, values, workspace, direct)
+            Executable.run_step(self, bound, values, workspace, direct)
             return
+        start = perf_counter()
+        super().run_step(bound, values, workspace, direct)
         if isinstance(bound.step, HostStep):
-            start = perf_counter()
-            run_on_host(bound.step, values)
             self._times.append(perf_counter() - start)
-            return
-        bind(bound, values, workspace, direct)
-        self._last = workspace, list(values)
-        for launch in bound.step.launches:
-            run = _bound(launch, workspace)
-            start = perf_counter()
-            run()
-            self._times.append(perf_counter() - start)
+        else:
+            self._last = workspace, list(values)
 
-
-@dataclass(frozen=True)
-class Launched:
-    """A launch that is about to run: `run()` does it."""
-
-    launch: LaunchCode
-    workspace: Workspace
-    run: Callable[[], None]
-
-
-class Stepper(Executable):
-    """An executable that hands each launch to `watch`, which runs it; on one thread."""
-
-    def __init__(self, executable: Executable, watch: Callable[[Launched], None]):
-        super().__init__(executable.program, 1, executable.pool_code)
-        self._watch = watch
-
-    def run_step(
-        self,
-        bound: BoundStep,
-        values: list[Array | None],
-        workspace: Workspace,
-        direct: Mapping[int, Array],
-    ) -> None:
-        """As the executable does, launch by launch."""
-        if isinstance(bound.step, HostStep):
-            run_on_host(bound.step, values)
-            return
-        bind(bound, values, workspace, direct)
-        for launch in bound.step.launches:
-            self._watch(Launched(launch, workspace, _bound(launch, workspace)))
+    def _time(self, launched: Launched) -> None:
+        assert self._times is not None
+        start = perf_counter()
+        launched.run()
+        self._times.append(perf_counter() - start)
 
 
 def _bound(launch: LaunchCode, workspace: Workspace) -> Callable[[], None]:
