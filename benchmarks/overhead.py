@@ -10,7 +10,6 @@ from compiled code, one thread.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,32 +19,16 @@ from time import perf_counter
 
 import numpy as np
 from measure.ratios import bootstrap
+from measure.repeat import repeated
 from networks import NETWORKS
 from platformdirs import user_cache_path
 
 from nnc.compiler.model import compile
 from nnc.core.errors import NncError
-from nnc.lowering.llvm_to_object import compile as to_object
-from nnc.lowering.llvm_to_object import link
 from nnc.runtime.profile import Profiler
-from nnc.targets import host
 
 RUNS = 200
 """Calls of one round."""
-REPEAT = """
-define void @repeat(ptr %function, ptr %frame, i64 %count) {
-entry:
-  br label %loop
-loop:
-  %i = phi i64 [ 0, %entry ], [ %next, %loop ]
-  call void %function(ptr %frame, i64 0, i64 1)
-  %next = add i64 %i, 1
-  %again = icmp ult i64 %next, %count
-  br i1 %again, label %loop, label %done
-done:
-  ret void
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +51,7 @@ def measure(model: Path, inputs: dict[str, np.ndarray], rounds: int) -> Overhead
     if called.compiled is None:
         raise NncError("its shapes are open", where=str(model))
     profiler = Profiler(called.compiled.executable)
-    entry = repeated(*profiler.entry(inputs))
+    entry = repeated([profiler.entry(inputs)], RUNS)
     for run in (lambda: called(inputs), entry):
         _time(run)
     calls: list[float] = []
@@ -81,19 +64,6 @@ def measure(model: Path, inputs: dict[str, np.ndarray], rounds: int) -> Overhead
     differences = np.asarray(calls) - np.asarray(entries)
     low, high = bootstrap(differences)
     return Overhead(median(calls), median(entries), float(np.median(differences)), low, high)
-
-
-def repeated(function: int, frame: int) -> Callable[[], None]:
-    """Runs `function(frame, 0, 1)` RUNS times, from compiled code."""
-    library = link([to_object(REPEAT, host())], ["repeat"])
-    prototype = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-    repeat = prototype(library.address("repeat"))
-
-    def run() -> None:
-        assert library  # holds the code
-        repeat(function, frame, RUNS)
-
-    return run
 
 
 def _time(run: Callable[[], object]) -> float:

@@ -31,6 +31,15 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class NativeCall:
+    """A call of compiled code: `function(*pointers, 0, extent)`, addresses as numbers."""
+
+    function: int
+    pointers: tuple[int, ...]
+    extent: int
+
+
+@dataclass(frozen=True)
 class Launched:
     """A launch that is about to run: `run()` does it."""
 
@@ -88,35 +97,30 @@ class Profiler(Stepper):
         steps = list(zip(self.steps, seconds, strict=True))
         return Profile(steps, min(wholes), median(shares))
 
-    def part(
+    def launches(
         self, inputs: Mapping[str, object], chosen: Callable[[LaunchCode], bool]
-    ) -> Callable[[], None]:
-        """Runs some of the launches again and again, on the memory of one call.
+    ) -> list[NativeCall]:
+        """Some of the launches, on the memory of a call: it stays valid until the next one.
 
-        There are no steps on the host, and at least one launch is chosen.
+        There are no steps on the host.
         """
-        self._time_steps(inputs)
-        assert self._last is not None
+        workspace = self._workspace_of(inputs)
         launches = [s for s in self.steps if isinstance(s, LaunchCode) and chosen(s)]
-        runs = [_bound(launch, self._last[0]) for launch in launches]
-        assert runs
+        return [
+            NativeCall(launch.function, tuple(_pointers(launch, workspace)), launch.extent)
+            for launch in launches
+        ]
 
-        def again(kept: object = (self._last, inputs)) -> None:
-            del kept  # a reference to the memory that the launches read and write
-            for run in runs:
-                run()
+    def entry(self, inputs: Mapping[str, object]) -> NativeCall:
+        """The first segment's function on the frame of a call: valid until the next one."""
+        workspace = self._workspace_of(inputs)
+        segment = next(step for step in self.program.steps if isinstance(step, Segment))
+        return NativeCall(segment.entry, (workspace.address,), 1)
 
-        return again
-
-    def entry(self, inputs: Mapping[str, object]) -> tuple[int, int]:
-        """The address of the first segment's function and of a frame, as one call left it.
-
-        The frame stays valid until the next call.
-        """
+    def _workspace_of(self, inputs: Mapping[str, object]) -> Workspace:
         self._time_steps(inputs)
         assert self._last is not None
-        segment = next(step for step in self.program.steps if isinstance(step, Segment))
-        return segment.entry, self._last[0].address
+        return self._last[0]
 
     def _time_steps(self, inputs: Mapping[str, object]) -> list[float]:
         self._times = []
@@ -153,7 +157,11 @@ class Profiler(Stepper):
 
 def _bound(launch: LaunchCode, workspace: Workspace) -> Callable[[], None]:
     """Runs the whole launch on the pointers that the frame holds now."""
-    pointers = [int(workspace.frame[slot]) + offset for slot, offset in launch.pointers]
+    pointers = _pointers(launch, workspace)
     types = [ctypes.c_void_p] * len(pointers)
     function = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)(launch.function)
     return lambda: function(*pointers, 0, launch.extent)
+
+
+def _pointers(launch: LaunchCode, workspace: Workspace) -> list[int]:
+    return [int(workspace.frame[slot]) + offset for slot, offset in launch.pointers]

@@ -18,6 +18,10 @@ Arrays = dict[str, Array]
 Shape = tuple[int, ...]
 
 
+REPEATED_OPERATIONS = 10**8
+"""About a millisecond of one core: beside it a call from Python does not count."""
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One operator on x.
@@ -36,6 +40,11 @@ class Kernel:
     output: Shape
     numpy: Callable[[Arrays], Array]
     operations: int = 0
+
+    @property
+    def repeats(self) -> int:
+        """How often the kernel alone runs for one measurement."""
+        return max(1, REPEATED_OPERATIONS // self.operations) if self.operations else 1
 
     def constants(self) -> Arrays:
         """The weights' content, the same every time."""
@@ -137,7 +146,8 @@ def _all() -> Sequence[Kernel]:
     sizes = ((512, 512, 512), (128, 768, 768), (1024, 1024, 1024), (2048, 2048, 2048))
     products = [gemm(*size, dynamic=dynamic) for size in sizes for dynamic in (False, True)]
     rows = [softmax(128, 768), layer_norm(128, 768)]
-    return [*products, *rows, depthwise(32, 14), depthwise(96, 28), depthwise(96, 112)]
+    images = [depthwise(*size) for size in ((32, 14), (384, 14), (96, 28), (96, 112))]
+    return [*products, *rows, *images]
 
 
 KERNELS = {kernel.name: kernel for kernel in _all()}

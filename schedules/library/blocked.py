@@ -21,17 +21,14 @@ from math import prod
 
 from xdsl.ir.affine import AffineExpr, AffineMap
 
-from ...core.affine import dim, linear_terms, used
+from ...core.affine import dim, used
 from ...dialects.loop import BufferType, ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, loops_like, vector_stride
 from .elementwise import share
+from .windows import MAX_ROWS, cut_borders, sliding_tile
 
-MAX_ROWS = 14
-"""Pixels of a tile whose vectors are all of x: more do not load fewer."""
-MAX_WINDOW = 5
-"""Windows up to this extent along a row are unrolled: neighbours then share what they read."""
 ELEMENTWISE_ROWS = 4
 ENOUGH_SHARES = 8
 """Iterations that threads share out well enough."""
@@ -41,8 +38,8 @@ ENOUGH_SHARES = 8
 class BlockedTile:
     """`rows` pixels of axis `row` (a position; `None`: one) by `width` channels of axis `lane`.
 
-    In an outer product pixels are broadcast against vectors of weights. A tile slides where the
-    positions of a window along the row are unrolled.
+    In an outer product pixels are broadcast against vectors of weights. Of windows that slide
+    along the row the innermost `unrolled` loops are unrolled.
     """
 
     lane: int
@@ -50,7 +47,7 @@ class BlockedTile:
     row: int | None
     rows: int
     is_outer_product: bool = False
-    slides: bool = False
+    unrolled: int = 0
 
 
 def is_blocked(compute: Compute) -> bool:
@@ -105,8 +102,8 @@ def schedule_blocked(
     names = loops_like(schedule, outer, compute)
     whole, inside, over_rows = _tile_loops(schedule, compute, names, tile)
     reduced = _reduce_loops(schedule, compute)
-    if tile.slides:
-        schedule.unroll(reduced[-1])
+    for loop in reduced[len(reduced) - tile.unrolled :]:
+        schedule.unroll(loop)
     if epilogue is None:
         schedule.reorder(*whole, *reduced, *inside)
     else:
@@ -114,6 +111,8 @@ def schedule_blocked(
     _mark(schedule, inside, tile)
     if over_rows in whole and _row_tail(compute, tile) == "shift":
         whole = whole[: whole.index(over_rows)]
+    if tile.row is not None and tile.unrolled > 1:
+        whole = cut_borders(schedule, compute, whole, names, tile.row, tile.rows)
     share(schedule, whole, compute.points)
     if tile.is_outer_product:
         prefetch_weights(schedule, facts, compute, reduced, tile.rows * tile.width, target)
@@ -250,46 +249,20 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile 
     is_outer_product = compute.product() is not None and bool(broadcast)
     if is_outer_product:
         width, count = _outer_product(compute, facts, lane, length, size, target)
-    elif row is not None and (windows := window_of(compute, row)) is not None:
-        width, count = lanes, sliding_rows(size, *windows, target)
+    elif row is not None and (sliding := sliding_tile(compute, row, target)) is not None:
+        return BlockedTile(lane, lanes, row, sliding.rows, unrolled=sliding.unrolled)
     elif compute.reduce:
         width = lanes * (1 if row is not None else independent_vectors(-(-length // lanes)))
         count = balanced(size, MAX_ROWS)
     else:
         width, count = lanes, balanced(size, ELEMENTWISE_ROWS)
-    slides = not is_outer_product and row is not None and window_of(compute, row) is not None
-    return BlockedTile(lane, width, row, count, is_outer_product, slides)
+    return BlockedTile(lane, width, row, count, is_outer_product)
 
 
 def whole_or_balanced(size: int, limit: int) -> int:
     """Tiles that divide, if they are not much smaller than balanced ones, which leave a tail."""
     most = balanced(size, limit)
     return next((n for n in range(limit, most * 3 // 4, -1) if size % n == 0), most)
-
-
-def window_of(compute: Compute, row: int) -> tuple[int, int] | None:
-    """(stride, extent) of the window along a row, for a short summed axis that slides along it."""
-    last = len(compute.axes) - 1
-    if not compute.axes[last].is_reduce or compute.axes[last].size > MAX_WINDOW:
-        return None
-    for read in compute.reads:
-        for expr in read.map.data.results:
-            terms = linear_terms(expr)
-            if terms.get(dim(row)) and terms.get(dim(last)):
-                return terms[dim(row)], compute.axes[last].size
-    return None
-
-
-def sliding_rows(size: int, stride: int, window: int, target: Target) -> int:
-    """Pixels whose sums, with all that their windows read of a row and the weights, fit registers.
-
-    Where two numbers of pixels make as much of each tile, the larger one.
-    """
-    free = target.registers - 1 - 2 * window + stride
-    limit = max(1, min(MAX_ROWS, free // (stride + 1)))
-    return max(
-        range(1, min(limit, size) + 1), key=lambda n: size / (-(-size // n) * n) * n / (n + 1)
-    )
 
 
 def independent_vectors(count: int) -> int:

@@ -9,6 +9,8 @@ from .analysis import Compute, out_stride, read_stride
 
 PARALLEL_POINTS = 16 * 1024
 """Below this many points, sharing costs more than it saves."""
+SHARES = 16
+"""Iterations that threads share out well, how many there may be."""
 
 
 REGISTERS = 4
@@ -204,7 +206,7 @@ def share(schedule: Schedule, loops: list[str], points: int) -> None:
     name = loops[0]
     extent = schedule.extent(name) or 1
     for inner in loops[1:]:
-        if extent >= 16:
+        if extent >= SHARES:
             break
         extent *= schedule.extent(inner) or 1
         name = schedule.fuse(name, inner)

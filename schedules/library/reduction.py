@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from xdsl.dialects.builtin import AnyFloat
-from xdsl.ir.affine import AffineExpr
 
-from ...core.affine import Ranges, bounds, const, dim, linear_terms, simplify, substitute, used
+from ...core.affine import used
 from ...dialects.loop import buffer_type
 from ...targets import Target
 from ..primitives.split import TAIL_SUFFIX
 from ..replay import Schedule
 from .analysis import Compute, out_stride, read_stride
 from .elementwise import REGISTERS, in_registers, reads_are_flat, share, vector_factor
+from .windows import inner_range
 
 MAX_WINDOW = 7
 """Windows up to this extent along a row are unrolled."""
@@ -103,24 +103,6 @@ def slides_along(compute: Compute, axis: int) -> bool:
         and compute.axes[last].size <= MAX_WINDOW
         and all(s is not None and 0 <= s <= MAX_STRIDE for s in strides)
     )
-
-
-def inner_range(compute: Compute, axis: int) -> tuple[int, int]:
-    """The points of an axis whose windows lie inside along it, whatever the other axes are."""
-    low, high = 0, compute.axes[axis].size
-    zero: list[AffineExpr] = [dim(i) for i in range(len(compute.axes))]
-    zero[axis] = const(0)
-    ranges = Ranges(tuple((0, each.size) for each in compute.axes))
-    for read in compute.reads:
-        extents = buffer_type(read.source).extents
-        for expr, extent in zip(read.map.data.results, extents, strict=True):
-            step = linear_terms(expr).get(dim(axis), 0)
-            rest = bounds(simplify(substitute(expr, zero), ranges), ranges)
-            if read.fill is None or step <= 0 or rest is None:
-                continue
-            low = max(low, -(rest[0] // step))
-            high = min(high, (extent - rest[1]) // step + 1)
-    return low, high
 
 
 def lanes_of_windows(
