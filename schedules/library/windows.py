@@ -62,16 +62,15 @@ class SlidingTile:
 def sliding_tile(compute: Compute, row: int, target: Target) -> SlidingTile | None:
     """The tile for windows that slide along the axis `row`; None if none do.
 
-    A tile takes its sums, the weights that are unrolled and what the windows read at a time; the
-    whole window is unrolled where that fits registers with no fewer pixels.
+    Its sums share the registers with what the windows read, `stride` vectors for each. The whole
+    window is unrolled where its weights fit beside no fewer pixels.
     """
     window = window_of(compute, row)
     if window is None:
         return None
     stride, extent = window
     size = compute.parallel[row].size
-    free = target.registers - 1 - 2 * extent + stride
-    of_rows = sliding_rows(size, free // (stride + 1))
+    of_rows = sliding_rows(size, target.registers // (stride + 1))
     weights = prod(axis.size for axis in compute.reduce)
     of_window = target.registers - 1 - weights - extent
     if of_window >= of_rows:
