@@ -17,12 +17,8 @@ from ...core.affine import (
     Range,
     Ranges,
     bounds,
-    const,
     dim,
     linear_terms,
-    simplify,
-    substitute,
-    sym,
     used,
 )
 from .text import FunctionWriter, Scope
@@ -283,31 +279,6 @@ class Position:
     def lane(self, lane: int) -> Position:
         """One of its lanes, alone."""
         return Position(self.axes, self.offset + lane, 1)
-
-
-def place(
-    exprs: Sequence[AffineExpr],
-    loop_dims: Sequence[AffineExpr],
-    labels: Sequence[tuple[str, bool]],
-    position: Position,
-    known: Ranges,
-) -> list[AffineExpr]:
-    """Expressions over an op's own dimensions (loop variables, tile axes) for one register.
-
-    `labels` holds the name of each tile axis, and whether it is the lanes axis.
-    """
-    axes = dict(position.axes)
-    dims = list(loop_dims)
-    for label, is_lanes in labels:
-        if not is_lanes:
-            dims.append(const(axes[label]))
-        else:
-            dims.append(LANE + position.offset if position.width > 1 else const(position.offset))
-    return [simplify(substitute(expr, dims, _symbols(expr)), known) for expr in exprs]
-
-
-def _symbols(expr: AffineExpr) -> list[AffineExpr]:
-    return [sym(i) for i in range(max(used(expr)[1], default=-1) + 1)]
 
 
 def lane_stride(terms: Mapping[AffineExpr, int]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from xdsl.ir import SSAValue
@@ -17,8 +18,9 @@ from xdsl.ir.affine import (
 
 from ...core.affine import dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
-from .indices import LANE, Guard, Indices, Position, lane_stride, place, split_constant
+from .indices import LANE, Guard, Indices, Position, lane_stride, split_constant
 from .lane_indices import LaneIndices
+from .places import Places
 from .strided import MAX_STRIDE, gathered, mask_of_vector, starts
 from .text import (
     FunctionWriter,
@@ -56,8 +58,7 @@ class Access:
 
     indices: Indices
     offset: AffineExpr
-    loop_dims: list[AffineExpr]
-    labels: list[tuple[str, bool]]
+    places: Places
     pointer: str
     bytes: int
     size: int
@@ -75,8 +76,7 @@ class Access:
         return Access(
             indices,
             offset,
-            indices.dims(op.ivs),
-            [(axis.label, axis.is_lanes) for axis in tile.axes],
+            Places([offset], indices.dims(op.ivs), tile),
             pointer,
             element_bytes(buffer.element_type),
             buffer.num_elements * element_bytes(buffer.element_type),
@@ -84,15 +84,15 @@ class Access:
 
     def at(self, position: Position) -> AffineExpr:
         """The element offset of one register; dimension 0 is the lane."""
-        known = self.indices.known(position.width)
-        return place([self.offset], self.loop_dims, self.labels, position, known)[0]
+        return self.places.at(position, self.indices.known(position.width))[0]
 
+    @cached_property
     def transposed_axis(self) -> str | None:
         """The register axis along which elements are neighbours while those of lanes are not."""
-        terms = linear_terms(self.offset)
+        terms, labels = linear_terms(self.offset), self.places.labels
         strides: dict[str, int] = {}
         lanes: str | None = None
-        for number, (label, is_lanes) in enumerate(self.labels, len(self.loop_dims)):
+        for number, (label, is_lanes) in enumerate(labels, len(self.places.loop_dims)):
             others = (term for term in terms if term is not None and term != dim(number))
             if not any(number in used(term)[0] for term in others):
                 strides[label] = terms.get(dim(number), 0)

@@ -33,9 +33,10 @@ from ...dialects.loop import (
 from ...dialects.loop.elementwise import ElementwiseOp
 from ...targets import Target
 from . import arithmetic, intrinsics
-from .indices import LANE, Indices, Position, place, split_constant
+from .indices import LANE, Indices, Position, split_constant
 from .lane_indices import LaneIndices
 from .memory import Access, Memory
+from .places import Places
 from .text import (
     FunctionWriter,
     register_value,
@@ -67,6 +68,7 @@ class Registers:
         self.lanes = LaneIndices(writer, self.indices)
         self.memory = Memory(writer, self.lanes, self.register, target.has_masks)
         self.accesses: dict[Operation, Access] = {}
+        self.places: dict[Operation, Places] = {}
 
     def positions(self, type_: TileType) -> Iterator[Position]:
         """Every register of a tile, the last axis fastest; lanes in parts of the vector width."""
@@ -169,22 +171,23 @@ class Registers:
         return splat_literal(number, scalar_type(element), position.width)
 
     def placed(
-        self, exprs: Sequence[AffineExpr], ivs: Sequence[SSAValue], type_: TileType, at: Position
+        self, op: IotaOp | MaskOp | PickOp, exprs: Sequence[AffineExpr], position: Position
     ) -> list[AffineExpr]:
         """Expressions of an op for one of its registers."""
-        labels = [(axis.label, axis.is_lanes) for axis in type_.axes]
-        dims = self.indices.dims(ivs)
-        return place(exprs, dims, labels, at, self.indices.known(at.width))
+        if op not in self.places:
+            ivs = [] if isinstance(op, PickOp) else list(op.ivs)
+            self.places[op] = Places(exprs, self.indices.dims(ivs), tile_type(op.res))
+        return self.places[op].at(position, self.indices.known(position.width))
 
     def iota(self, op: IotaOp, position: Position) -> str:
-        exprs = self.placed(op.map.data.results, list(op.ivs), tile_type(op.res), position)
+        exprs = self.placed(op, op.map.data.results, position)
         return self.lanes.index_vector(exprs[0], position.width)
 
     def mask(self, op: MaskOp, position: Position) -> str:
         """One of "true", "false", a scalar condition or a vector of i1."""
         result = "true"
         constraints = op.condition.data.constraints
-        exprs = self.placed([c.lhs for c in constraints], list(op.ivs), tile_type(op.res), position)
+        exprs = self.placed(op, [c.lhs for c in constraints], position)
         for constraint, expr in zip(constraints, exprs, strict=True):
             part = self.lanes.constraint(expr, constraint.kind, position.width)
             if part == "false":
@@ -202,7 +205,7 @@ class Registers:
 
     def pick(self, op: PickOp, position: Position) -> str:
         value = tile_type(op.value)
-        exprs = self.placed(op.map.data.results, [], tile_type(op.res), position)
+        exprs = self.placed(op, op.map.data.results, position)
         axes: list[tuple[str, int]] = []
         offset, width = 0, 1
         lane: int | None = None
@@ -238,7 +241,7 @@ class Registers:
 
     def load(self, op: LoadOp, position: Position) -> str:
         access = self.access(op)
-        label = access.transposed_axis() if position.width >= MIN_TRANSPOSED else None
+        label = access.transposed_axis if position.width >= MIN_TRANSPOSED else None
         if label is not None and not op.indices:
             rows = self.rows_of(op, position, label)
             if len(rows) > 1:
