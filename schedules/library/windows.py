@@ -27,7 +27,7 @@ from .elementwise import PARALLEL_POINTS, SHARES
 
 MAX_ROWS = 14
 """Pixels of a tile whose vectors are all of x: more do not load fewer."""
-MAX_WINDOW = 7
+MAX_WINDOW = 15
 """Windows up to this extent along a row are unrolled: neighbours then share what they read."""
 MIN_CHUNK = 4
 """Rows that a thread takes at least: the first and the last of them test for edges."""
