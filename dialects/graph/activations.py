@@ -74,6 +74,7 @@ class HardSigmoidOp(UnaryOp):
 
     name = "graph.hard_sigmoid"
     ONNX_NAME: ClassVar = "HardSigmoid"
+    IS_CHEAP: ClassVar = True
 
     alpha = opt_prop_def(FloatAttr, float_attr(0.2))
     beta = opt_prop_def(FloatAttr, float_attr(0.5))
@@ -85,6 +86,7 @@ class LeakyReluOp(UnaryOp):
 
     name = "graph.leaky_relu"
     ONNX_NAME: ClassVar = "LeakyRelu"
+    IS_CHEAP: ClassVar = True
 
     alpha = opt_prop_def(FloatAttr, float_attr(0.01))
 
@@ -128,6 +130,7 @@ class ThresholdedReluOp(UnaryOp):
 
     name = "graph.thresholded_relu"
     ONNX_NAME: ClassVar = "ThresholdedRelu"
+    IS_CHEAP: ClassVar = True
 
     alpha = opt_prop_def(FloatAttr, float_attr(1.0))
 
@@ -142,6 +145,7 @@ class ClipOp(GraphOp):
     name = "graph.clip"
     ONNX_NAME: ClassVar = "Clip"
     PATTERN: ClassVar = Pattern.ELEMWISE
+    IS_CHEAP: ClassVar = True
 
     x = operand_def()
     min = opt_operand_def()
@@ -177,6 +181,7 @@ class CastOp(GraphOp):
     name = "graph.cast"
     ONNX_NAME: ClassVar = "Cast"
     PATTERN: ClassVar = Pattern.ELEMWISE
+    IS_CHEAP: ClassVar = True
     DTYPE_PROPERTIES: ClassVar = ("to",)
 
     x = operand_def()

@@ -139,6 +139,11 @@ class GraphOp(IRDLOperation):
     DTYPE_PROPERTIES: ClassVar[tuple[str, ...]] = ()
     COMMUTATIVE: ClassVar[bool] = False
     """Whether the first two operands may be exchanged."""
+    IS_CHEAP: ClassVar[bool] = False
+    """Whether an element is about as cheap to compute again as to load: `fuse` may repeat it."""
+    PASSES_OVER_INPUT: ClassVar[int] = 0
+    """Of an operator that reduces its operand several times over, as softmax does: how often it
+    reads it. What is elementwise before it may then go into its kernel."""
 
     traits = traits_def(Pure())
 

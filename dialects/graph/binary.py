@@ -96,6 +96,8 @@ class BinaryOp(BroadcastOp):
 class CompareOp(BinaryOp):
     """Two operands; a boolean for each pair of elements."""
 
+    IS_CHEAP: ClassVar = True
+
     def result_element(self, element: Attribute | None) -> Attribute | None:
         return BOOL
 
@@ -103,6 +105,7 @@ class CompareOp(BinaryOp):
 class LogicalOp(BinaryOp):
     """Two boolean operands."""
 
+    IS_CHEAP: ClassVar = True
     ACCEPTS: ClassVar = BOOLS
     COMMUTATIVE: ClassVar = True
 
@@ -110,6 +113,7 @@ class LogicalOp(BinaryOp):
 class BitwiseOp(BinaryOp):
     """Two integer operands, bit by bit."""
 
+    IS_CHEAP: ClassVar = True
     ACCEPTS: ClassVar = INTS
     COMMUTATIVE: ClassVar = True
 
@@ -194,6 +198,7 @@ class AddOp(BinaryOp):
 
     name = "graph.add"
     ONNX_NAME: ClassVar = "Add"
+    IS_CHEAP: ClassVar = True
     COMMUTATIVE: ClassVar = True
     VALUE = _add
 
@@ -204,6 +209,7 @@ class SubOp(BinaryOp):
 
     name = "graph.sub"
     ONNX_NAME: ClassVar = "Sub"
+    IS_CHEAP: ClassVar = True
     VALUE = _sub
 
 
@@ -213,6 +219,7 @@ class MulOp(BinaryOp):
 
     name = "graph.mul"
     ONNX_NAME: ClassVar = "Mul"
+    IS_CHEAP: ClassVar = True
     COMMUTATIVE: ClassVar = True
     VALUE = _mul
 
@@ -260,6 +267,7 @@ class PReluOp(BinaryOp):
 
     name = "graph.p_relu"
     ONNX_NAME: ClassVar = "PRelu"
+    IS_CHEAP: ClassVar = True
 
     def infer(self) -> Sequence[Attribute]:
         [inferred] = super().infer()
@@ -389,6 +397,7 @@ class MaxOp(VariadicOp):
 
     name = "graph.max"
     ONNX_NAME: ClassVar = "Max"
+    IS_CHEAP: ClassVar = True
     VALUE = symbolic.maximum
 
 
@@ -398,6 +407,7 @@ class MinOp(VariadicOp):
 
     name = "graph.min"
     ONNX_NAME: ClassVar = "Min"
+    IS_CHEAP: ClassVar = True
     VALUE = symbolic.minimum
 
 
@@ -408,6 +418,7 @@ class SumOp(VariadicOp):
     name = "graph.sum"
     ONNX_NAME: ClassVar = "Sum"
     ACCEPTS: ClassVar = FLOATS
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -426,6 +437,7 @@ class WhereOp(GraphOp):
     name = "graph.where"
     ONNX_NAME: ClassVar = "Where"
     PATTERN: ClassVar = Pattern.BROADCAST
+    IS_CHEAP: ClassVar = True
 
     condition = operand_def()
     x = operand_def()

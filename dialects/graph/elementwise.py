@@ -49,6 +49,7 @@ class AbsOp(UnaryOp):
     name = "graph.abs"
     ONNX_NAME: ClassVar = "Abs"
     ACCEPTS: ClassVar = NUMBERS
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -106,6 +107,7 @@ class BitwiseNotOp(UnaryOp):
     name = "graph.bitwise_not"
     ONNX_NAME: ClassVar = "BitwiseNot"
     ACCEPTS: ClassVar = INTS
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -114,6 +116,7 @@ class CeilOp(UnaryOp):
 
     name = "graph.ceil"
     ONNX_NAME: ClassVar = "Ceil"
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -154,6 +157,7 @@ class FloorOp(UnaryOp):
 
     name = "graph.floor"
     ONNX_NAME: ClassVar = "Floor"
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -171,6 +175,7 @@ class IdentityOp(UnaryOp):
     name = "graph.identity"
     ONNX_NAME: ClassVar = "Identity"
     ACCEPTS: ClassVar = ALL
+    IS_CHEAP: ClassVar = True
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [values(self.x)]
@@ -199,6 +204,7 @@ class NegOp(UnaryOp):
     name = "graph.neg"
     ONNX_NAME: ClassVar = "Neg"
     ACCEPTS: ClassVar = SIGNED_NUMBERS
+    IS_CHEAP: ClassVar = True
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [elementwise(operator.neg, values(self.x))]
@@ -211,6 +217,7 @@ class NotOp(UnaryOp):
     name = "graph.not"
     ONNX_NAME: ClassVar = "Not"
     ACCEPTS: ClassVar = BOOLS
+    IS_CHEAP: ClassVar = True
 
     def infer_values(self, values: ValueReader) -> Sequence[ShapeValue | None]:
         return [elementwise(operator.not_, values(self.x))]
@@ -231,6 +238,7 @@ class ReluOp(UnaryOp):
     name = "graph.relu"
     ONNX_NAME: ClassVar = "Relu"
     ACCEPTS: ClassVar = SIGNED_NUMBERS
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -239,6 +247,7 @@ class RoundOp(UnaryOp):
 
     name = "graph.round"
     ONNX_NAME: ClassVar = "Round"
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition
@@ -256,6 +265,7 @@ class SignOp(UnaryOp):
     name = "graph.sign"
     ONNX_NAME: ClassVar = "Sign"
     ACCEPTS: ClassVar = NUMBERS
+    IS_CHEAP: ClassVar = True
 
 
 @irdl_op_definition

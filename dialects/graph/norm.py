@@ -99,6 +99,7 @@ class LayerNormalizationOp(GraphOp):
     name = "graph.layer_normalization"
     ONNX_NAME: ClassVar = "LayerNormalization"
     PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    PASSES_OVER_INPUT: ClassVar = 3
 
     x = operand_def()
     scale = operand_def()
@@ -148,6 +149,7 @@ class RMSNormalizationOp(GraphOp):
     name = "graph.rms_normalization"
     ONNX_NAME: ClassVar = "RMSNormalization"
     PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    PASSES_OVER_INPUT: ClassVar = 2
 
     x = operand_def()
     scale = operand_def()
@@ -171,6 +173,7 @@ class InstanceNormalizationOp(GraphOp):
     name = "graph.instance_normalization"
     ONNX_NAME: ClassVar = "InstanceNormalization"
     PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    PASSES_OVER_INPUT: ClassVar = 3
 
     x = operand_def()
     scale = operand_def()
@@ -194,6 +197,7 @@ class GroupNormalizationOp(GraphOp):
     name = "graph.group_normalization"
     ONNX_NAME: ClassVar = "GroupNormalization"
     PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    PASSES_OVER_INPUT: ClassVar = 3
 
     x = operand_def()
     scale = operand_def()
@@ -262,6 +266,7 @@ class LogSoftmaxOp(AxisOp):
 
     name = "graph.log_softmax"
     ONNX_NAME: ClassVar = "LogSoftmax"
+    PASSES_OVER_INPUT: ClassVar = 3
 
 
 @irdl_op_definition
@@ -270,6 +275,7 @@ class LpNormalizationOp(AxisOp):
 
     name = "graph.lp_normalization"
     ONNX_NAME: ClassVar = "LpNormalization"
+    PASSES_OVER_INPUT: ClassVar = 2
 
     p = opt_prop_def(IntegerAttr, int_attr(2))
 
@@ -286,6 +292,7 @@ class MeanVarianceNormalizationOp(UnaryOp):
     name = "graph.mean_variance_normalization"
     ONNX_NAME: ClassVar = "MeanVarianceNormalization"
     PATTERN: ClassVar = Pattern.OUT_ELEMWISE_FUSABLE
+    PASSES_OVER_INPUT: ClassVar = 3
 
     axes = opt_prop_def(ArrayAttr[IntegerAttr], ints([0, 2, 3]))
 
@@ -302,6 +309,7 @@ class SoftmaxOp(AxisOp):
 
     name = "graph.softmax"
     ONNX_NAME: ClassVar = "Softmax"
+    PASSES_OVER_INPUT: ClassVar = 3
 
 
 OPS = [

@@ -12,7 +12,8 @@ NNVM's pattern classes, decided in two steps over one block.
    products read their operands many times and take none.
 
 Nothing is computed much more often than before: an operator in a group is evaluated as often as its
-users read it, and may join where that is not more than it has elements (a cheap one: 8 times).
+users read it, and may join where that is not more than it has elements (one whose class says
+`IS_CHEAP`: 8 times).
 Reshapes are views of memory and cost nothing outside a kernel; only those that add or drop extents
 of 1 go inside.
 """
@@ -32,40 +33,8 @@ from ...dialects.graph.types import Dims, MaybeDim, dims
 from .places import VIEWS, joined
 from .post_dominators import post_dominators, users
 
-CHEAP = frozenset(
-    (
-        *("graph.abs", "graph.add", "graph.and", "graph.bitwise_and", "graph.bitwise_not"),
-        *("graph.bitwise_or", "graph.bitwise_xor", "graph.cast", "graph.ceil", "graph.clip"),
-        *("graph.equal", "graph.floor", "graph.greater", "graph.greater_or_equal"),
-        *("graph.hard_sigmoid", "graph.identity", "graph.leaky_relu", "graph.less"),
-        *("graph.less_or_equal", "graph.max", "graph.min", "graph.mul", "graph.neg", "graph.not"),
-        *("graph.or", "graph.p_relu", "graph.relu", "graph.round", "graph.sign", "graph.sub"),
-        *("graph.sum", "graph.thresholded_relu", "graph.where", "graph.xor"),
-    )
-)
-"""Operators that are about as cheap to compute again as to load."""
-
 CHEAP_REPEATS = 8
 """How often a cheap operator may be computed again for each of its elements."""
-
-WRITES_PIECES = frozenset(("graph.concat",))
-"""Operators that are best written piece by piece: whoever reads them reads memory.
-
-Where a piece comes from a kernel that writes it to memory anyway, and the pieces lie one after the
-other there, each is best written by a kernel of its own, right where it will lie (place-pieces).
-"""
-
-PASSES_OVER_INPUT = {
-    "graph.softmax": 3,
-    "graph.log_softmax": 3,
-    "graph.layer_normalization": 3,
-    "graph.rms_normalization": 2,
-    "graph.instance_normalization": 3,
-    "graph.group_normalization": 3,
-    "graph.lp_normalization": 2,
-    "graph.mean_variance_normalization": 3,
-}
-"""Anchors that reduce in several passes: how often each reads its operand."""
 
 
 @dataclass(eq=False)
@@ -207,7 +176,9 @@ class _Grouping:
     def _joins(self, op: GraphOp, group: Group) -> bool:
         if op.PATTERN > Pattern.INJECTIVE or len(group.members) >= self.limits.max_ops:
             return False
-        if is_view(group.sink) or is_reshape(op) or op.name in WRITES_PIECES:
+        if is_view(group.sink) or is_reshape(op):
+            return False
+        if isinstance(op, ConcatOp):  # best written piece by piece: its users read memory
             return False
         if group.anchor is not None and not self._takes_producer(op, group):
             return False
@@ -217,7 +188,7 @@ class _Grouping:
         evaluations, size = self._reads(op, group), _size(op)
         if evaluations is None or size is None:
             return False
-        repeats = CHEAP_REPEATS if op.name in CHEAP or op.PATTERN is Pattern.INJECTIVE else 1
+        repeats = CHEAP_REPEATS if op.IS_CHEAP or op.PATTERN is Pattern.INJECTIVE else 1
         if less_equal(evaluations, size * repeats) is not True:
             why_not(op, "its users would compute each of its elements again and again")
             return False
@@ -246,7 +217,7 @@ class _Grouping:
         if anchor.PATTERN is Pattern.COMM_REDUCE:
             return True
         feeds_anchor = any(user in group.before_anchor for user in users(op))
-        is_allowed = not feeds_anchor or anchor.name in PASSES_OVER_INPUT
+        is_allowed = not feeds_anchor or anchor.PASSES_OVER_INPUT > 0
         return is_allowed and op.PATTERN <= Pattern.BROADCAST
 
     def _reads(self, op: GraphOp, group: Group) -> Dim | None:
@@ -257,7 +228,7 @@ class _Grouping:
             count = self.evaluations[user]
             if user is group.anchor:
                 size = _size(op)
-                count = None if size is None else size * PASSES_OVER_INPUT.get(user.name, 1)
+                count = None if size is None else size * max(user.PASSES_OVER_INPUT, 1)
             if count is None:
                 return None
             counts.append(count)
