@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -16,11 +16,16 @@ from ..passes.graph.bind_inputs import INPUT_NAMES, bind_inputs, input_names, ma
 from ..passes.graph.infer_shapes import specialize
 from ..runtime.arrays import Array
 from ..runtime.module import CompiledLibrary
+from .caching import open_store
 from .graph import Graph, create
+from .kernel_cache import KernelCache
 from .options import Options
 from .program import compile_module
 from .signature import input_signatures
 from .timing import Timings
+
+if TYPE_CHECKING:
+    from .caching import Cache
 
 
 def build(
@@ -32,6 +37,7 @@ def build(
     *,
     threads: int | None = None,
     numerics: str = "fast",
+    cache: Cache = None,
 ) -> tuple[Graph, CompiledLibrary, dict[str, Array]]:
     """Compile a graph.
 
@@ -43,6 +49,7 @@ def build(
         params: content of inputs that is known now; it is compiled in.
         threads: how many may work on one run.
         numerics: "fast" may change the order of sums, "strict" keeps it.
+        cache: the disk cache, as of `nnc.compile`; kernels are kept there, whole graphs are not.
 
     Returns: the graph with all shapes, its code, and the parameters (`params`, and those that
         variables of the symbol were given).
@@ -65,7 +72,10 @@ def build(
     _check_known(module)
     finished = Graph(module.clone(), graph.symbol, known)
     _compile_in(module, known)
-    compiled = compile_module(module, options, Timings())
+    kernels = KernelCache.of(open_store(cache), options)
+    compiled = compile_module(module, options, Timings(), cache=kernels)
+    if kernels is not None:
+        kernels.trim()
     return finished, CompiledLibrary(compiled.executable, known), known
 
 

@@ -89,7 +89,11 @@ class ModelCache:
 
     @staticmethod
     def of(
-        store: Store, model: ModelSource, options: Options, shape: Mapping[str, Sequence[int]]
+        store: Store,
+        model: ModelSource,
+        options: Options,
+        shape: Mapping[str, Sequence[int]],
+        schedules: str | os.PathLike[str] | None = None,
     ) -> ModelCache | None:
         """The cache of a model; `None` for one that has no bytes to go by."""
         source = _Source.of(model)
@@ -102,6 +106,7 @@ class ModelCache:
             "source": [source.kind, source.digest],
             "options": asdict(options),
             "shape": {name: list(extents) for name, extents in shape.items()},
+            "schedules": None if schedules is None else _digest(Path(schedules)),
         }
         text = json.dumps(made_from, sort_keys=True)
         return ModelCache(store, source, sha256(text.encode()).hexdigest())

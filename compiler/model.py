@@ -41,6 +41,7 @@ def compile(
     numerics: str = "fast",
     *,
     shape: Mapping[str, tuple[int, ...]] | None = None,
+    schedules: str | os.PathLike[str] | None = None,
     cache: Cache = None,
 ) -> Model:
     """Compile a model.
@@ -52,6 +53,8 @@ def compile(
             Results do not depend on it.
         numerics: "fast" may change the order of sums, "strict" keeps it.
         shape: extents of inputs by name, where the model leaves them open.
+        schedules: a file of our text: its `sched.schedule` ops are used for the kernels that they
+            name, instead of what the library would write.
         cache: the folder of the disk cache; `False` for none. The default is a folder of the
             user's, or what the environment variable NNC_CACHE names ("off" for none). Of modules
             only kernels are kept, for they have no bytes to go by.
@@ -66,12 +69,19 @@ def compile(
     timings = Timings()
     with timings.stage("find in cache"):
         store = open_store(cache)
-        known = ModelCache.of(store, model, options, shape or {}) if store is not None else None
+        known = None
+        if store is not None:
+            known = ModelCache.of(store, model, options, shape or {}, schedules)
 
     def load() -> ModuleOp:
         from .source import load
 
-        return load(model)
+        module = load(model)
+        if schedules is not None:
+            from .schedules import replace_schedules
+
+            replace_schedules(module, schedules)
+        return module
 
     return Model(load, options, timings, shape or {}, known, store)
 

@@ -52,6 +52,15 @@ def float_attr(value: float) -> FloatAttr[Any]:
     return FloatAttr(value, f32)
 
 
+def number_like(value: float, like: Attribute | None) -> Attribute:
+    """The attribute of a number, in the type of another one; i64 or f32 like anything else."""
+    if isinstance(like, FloatAttr):
+        return FloatAttr(float(value), cast("FloatAttr[Any]", like).type)
+    if isinstance(like, IntegerAttr):
+        return IntegerAttr(int(value), cast("IntegerAttr[Any]", like).type)
+    return as_attribute(value)
+
+
 def as_attribute(value: Attribute | float | str | Sequence[int] | Sequence[float]) -> Attribute:
     """The attribute of a Python value: i64, f32, a string, or an array of i64 or of f32."""
     if isinstance(value, Attribute):

@@ -7,7 +7,8 @@
 
 Every operator in `sym.operators()` is a function `sym.<name>(*symbols, name=None, **attributes)`;
 what it does is said once, as graph operators, by the function of its name in `basic`, `neural`,
-`elementwise`, `shaping` and `reductions`.
+`elementwise`, `shaping` and `reductions`. Operators of users are there too (`registered`), but for
+names that NNVM has.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from collections.abc import Callable
 from difflib import get_close_matches
 
 from .emit import module_of
-from .operators import Operator, compose, operators
+from .operators import Operator, compose, find, operators
 from .symbol import Group, NameManager, Prefix, Symbol, Variable
 
 
 def __getattr__(name: str) -> Callable[..., Symbol]:
     """The function that applies an operator."""
-    found = operators()
-    if name not in found:
-        close = get_close_matches(name, list(found), 1)
+    found = find(name)
+    if found is None:
+        close = get_close_matches(name, list(operators()), 1)
         hint = f"; did you mean '{close[0]}'?" if close else ""
         raise AttributeError(f"nnc.symbol has no operator '{name}'{hint}")
-    return _function(found[name])
+    return _function(found)
 
 
 def __dir__() -> list[str]:

@@ -52,7 +52,10 @@ class Emitter:
         known = by_onnx_name(onnx_name)
         if known is None:
             raise UnsupportedError(f"graph operator {onnx_name} is not supported")
-        op = known.cls.of(*operands, results=results, **properties)
+        return self.add(known.cls.of(*operands, results=results, **properties))
+
+    def add(self, op: GraphOp) -> Sequence[Value]:
+        """The results of an operator that has been made."""
         self._append(op)
         return op.results
 
@@ -168,7 +171,7 @@ def _variable_types(
         if operator is None or operator.shapes is None:
             continue
         known = operator.shapes(node.attributes)
-        for name, entry in zip(operator.used_inputs(node.attributes), node.inputs, strict=False):
+        for name, entry in zip(node.input_names, node.inputs, strict=False):
             if name in known and entry.node in types:
                 found = tensor_type(known[name])
                 where = f"operator '{node.name}', input '{entry.node.name}'"
@@ -206,8 +209,7 @@ def _emit(emitter: Emitter, node: Node, inputs: Sequence[Value]) -> Sequence[Val
         if operator.is_variadic:
             result = operator.lower(emitter, *inputs, **node.attributes)
         else:
-            used = operator.used_inputs(node.attributes)
-            given = dict(zip(used, inputs, strict=True))
+            given = dict(zip(node.input_names, inputs, strict=True))
             arguments = [given.get(name) for name in operator.input_names]
             result = operator.lower(emitter, *arguments, **node.attributes)
     except NncError as error:

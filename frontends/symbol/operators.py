@@ -40,6 +40,7 @@ class Operator:
         switches: input -> the boolean attribute that removes it: bias -> use_bias.
         shapes: what the attributes say of its parameters' shapes.
         outputs: how many outputs, from the attributes.
+        optional: inputs that may be left out.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Operator:
     switches: Mapping[str, str] | None = None
     shapes: ParameterShapes | None = None
     outputs: Callable[[Mapping[str, Any]], int] | None = None
+    optional: tuple[str, ...] = ()
 
     @cached_property
     def _signature(self) -> list[inspect.Parameter]:
@@ -105,9 +107,25 @@ def operator(
     return mark
 
 
+def operators() -> Mapping[str, Operator]:
+    """All operators by name: those of NNVM's names, and those that users have registered."""
+    from .registered import registered  # it makes operators
+
+    return {**registered(), **_own_operators()}
+
+
+def find(name: str) -> Operator | None:
+    """The operator of a name; nobody's plug-ins are loaded for one of our own."""
+    from .registered import registered
+
+    found = _own_operators().get(name)
+    if found is None and not name.startswith("__"):  # Python asks modules for such names
+        found = registered().get(name)
+    return found
+
+
 @cache
-def operators() -> dict[str, Operator]:
-    """All operators by name."""
+def _own_operators() -> Mapping[str, Operator]:
     table: dict[str, Operator] = {}
     for room in _ROOMS:
         module = import_module(f".{room}", __package__)
@@ -138,11 +156,13 @@ def compose(
     rest = {key: value for key, value in attributes.items() if key not in by_name}
     values = _attributes(operator, rest, where)
     if operator.is_variadic:
+        names: tuple[str, ...] = ()
         entries = [entry for symbol in inputs for entry in symbol.entries]
     else:
-        entries = _bind(operator, [s.entry for s in inputs], by_name, values, own_name, where)
+        bound = _bind(operator, [s.entry for s in inputs], by_name, values, own_name, where)
+        names, entries = tuple(bound), list(bound.values())
     count = operator.outputs(values) if operator.outputs else 1
-    node = Node(own_name, operator, tuple(entries), values, count)
+    node = Node(own_name, operator, tuple(entries), values, count, names)
     return Symbol([Entry(node, at) for at in range(count)])
 
 
@@ -153,7 +173,7 @@ def _bind(
     attributes: Mapping[str, Any],
     own_name: str,
     where: str,
-) -> list[Entry]:
+) -> dict[str, Entry]:
     names = operator.used_inputs(attributes)
     if len(given) > len(names):
         raise ModelError(
@@ -166,10 +186,12 @@ def _bind(
             raise ModelError(f"{operator.name}'s input '{name}' is given twice", where=where)
         entries[name] = symbol.entry
     for name in names:
-        if name not in entries and name not in operator.parameters:
+        if name in entries or name in operator.optional:
+            continue
+        if name not in operator.parameters:
             raise ModelError(f"{operator.name} lacks its input '{name}'", where=where)
-        entries.setdefault(name, Entry(Node(f"{own_name}_{name}")))
-    return [entries[name] for name in names]
+        entries[name] = Entry(Node(f"{own_name}_{name}"))
+    return {name: entries[name] for name in names if name in entries}
 
 
 def _attributes(operator: Operator, given: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -20,13 +20,18 @@ Attributes = Mapping[str, Any]
 
 @dataclass(eq=False)
 class Node:
-    """An operator applied to symbols, or a variable (`operator` is None)."""
+    """An operator applied to symbols, or a variable (`operator` is None).
+
+    Attributes:
+        input_names: what the operator calls its inputs; empty if it takes any number.
+    """
 
     name: str
     operator: Operator | None = None
     inputs: tuple[Entry, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict[str, Any])
     num_outputs: int = 1
+    input_names: tuple[str, ...] = ()
 
     @property
     def output_names(self) -> list[str]:

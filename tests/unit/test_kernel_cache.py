@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import nnc
+import nnc.symbol as sym
 from nnc.compiler import kernel_cache
 from nnc.compiler.kernel_cache import KIND
 from nnc.core import extensions
@@ -45,6 +46,24 @@ def kept(store: Store) -> list[Path]:
 
 def is_all_cached(model: nnc.Model) -> bool:
     return "schedule" not in model.timings.seconds and "emit" not in model.timings.seconds
+
+
+def test_build_keeps_kernels_too(tmp_path: Path) -> None:
+    """A graph that was built compiles nothing again, nor does a model of the same kernels."""
+    store = Store(tmp_path)
+    shape = {"x": (5, 48), "w": (48, 48)}
+    symbol = sym.relu(sym.matmul(sym.Variable("x"), sym.Variable("w")))
+    nnc.build(symbol, shape=shape, cache=store)
+    assert len(kept(store)) == 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("nnc.compiler.kernels.schedule_kernel")
+        graph, library, _ = nnc.build(symbol, shape=shape, cache=store)
+        assert is_all_cached(compiled(store))
+    module = nnc.runtime.create(graph, library, nnc.cpu(0))
+    module.run(x=X, w=WEIGHTS[0])
+    np.testing.assert_allclose(
+        module.get_output(0), np.maximum(X @ WEIGHTS[0], 0), rtol=1e-5, atol=1e-4
+    )
 
 
 def test_a_model_that_shares_kernels_compiles_what_is_new(tmp_path: Path) -> None:

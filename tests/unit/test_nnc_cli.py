@@ -53,7 +53,7 @@ def test_run_prints_the_outputs_and_says_what_is_random(
 
 
 def test_inspect_with_known_shapes(model: str, capsys: pytest.CaptureFixture[str]):
-    assert main(["inspect", model, "--shape", "x=2x4", "--schedules"]) == 0
+    assert main(["inspect", model, "--shape", "x=2x4", "--print-schedules"]) == 0
     out = capsys.readouterr().out
     for text in ("2 operators", "matmul, relu", "float32[2, 4]", "160 elements", "one arena"):
         assert text in out
@@ -133,6 +133,43 @@ def test_compile_replaces_schedules(model: str, capsys: pytest.CaptureFixture[st
     Path("own.nn").write_text(text.replace("answers = {rows = 1}", "answers = {rows = 2}"))
     assert main([*argv, "-o", "other.nn"]) == 0
     assert Path("other.nn").read_text() != Path("m.nn").read_text()
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["run", "--timing"],
+        ["bench", "--profile", "--rounds", "1"],
+        ["inspect", "--print-schedules"],
+    ],
+)
+def test_every_command_takes_schedules(
+    model: str, argv: list[str], capsys: pytest.CaptureFixture[str]
+):
+    Path("own.nn").write_text("sched.schedule @matmul_relu { vectorize relu.j }")
+    argv = [*argv, model, "--shape", "x=2x4", "--schedules"]
+    assert main([*argv, "own.nn"]) == 0
+    captured = capsys.readouterr()
+    if argv[0] != "run":
+        assert "{\n  vectorize relu.j\n}" in captured.out
+    Path("wrong.nn").write_text("sched.schedule @matmul_relu { vectorize relu.k }")
+    assert main([*argv, "wrong.nn"]) == 1
+    assert "wrong.nn:1:31: no loop 'relu.k'" in capsys.readouterr().err
+    assert main([*argv, "absent.nn"]) == 1
+    assert "absent.nn" in capsys.readouterr().err
+
+
+def test_other_schedules_are_other_entries_of_the_cache(model: str, tmp_path: Path):
+    """The same file with another content, too."""
+    own = tmp_path / "own.nn"
+    x = np.ones((2, 4), np.float32)
+    kept: list[bool] = []
+    for step in ("vectorize relu.j", "vectorize relu.j", "unroll relu.j"):
+        own.write_text(f"sched.schedule @matmul_relu {{ {step} }}")
+        made = nnc.compile(model, shape={"x": (2, 4)}, schedules=own, cache=tmp_path / "kept")
+        kept.append("emit" not in made.timings.seconds)
+        np.testing.assert_allclose(made(x=x)["y"], np.maximum(x @ W, 0), rtol=1e-5, atol=1e-6)
+    assert kept == [False, True, False]
 
 
 def test_what_inspect_prints_compiles_to_the_same(model: str, capsys: pytest.CaptureFixture[str]):

@@ -24,6 +24,7 @@ from xdsl.irdl import (
 from xdsl.passes import ModulePass
 
 import nnc
+import nnc.symbol as sym
 from nnc.compiler.pipelines import GRAPH, extended
 from nnc.core import extensions
 from nnc.core.errors import InputError, ModelError, NncError, PassError, ScheduleError
@@ -124,6 +125,65 @@ def test_a_node_that_does_not_fit_is_named(model: ModelProto, message: str) -> N
     with pytest.raises(NncError, match=message) as error:
         nnc.compile(model, cache=False)
     assert error.value.where == "node 'own'"
+
+
+def test_a_registered_operator_is_a_function_of_symbols() -> None:
+    """Its operands are inputs, optional ones may be left out; its properties are attributes."""
+    register_bounded()
+    x, high = sym.Variable("x"), sym.Variable("high")
+    y = sym.bounded(sym.relu(x), high=high, low=0.25, scale=2)
+    z = sym.bounded(x, low=-1)
+    graph, lib, params = nnc.build(sym.Group([y, z]), shape={"x": X.shape, "high": X.shape})
+    assert not params
+    model = nnc.runtime.create(graph, lib, nnc.cpu(0))
+    model.run(x=X, high=X + 2)
+    expected = np.minimum(np.maximum(2 * np.maximum(X, 0), 0.25), X + 2)
+    np.testing.assert_array_equal(model.get_output(0), expected)
+    np.testing.assert_array_equal(model.get_output(1), np.maximum(X, -1))
+    assert "bounded(x, high, low: float, scale: float = 1.0)" in str(sym.bounded.__doc__)
+    assert "bounded" in sym.operators()
+    for attributes, message in (
+        ({}, "bounded needs the attribute 'low'"),
+        ({"low": 1, "up": 2}, "bounded has no attribute 'up'"),
+        ({"low": "none"}, "expected float, got 'none'"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            sym.bounded(x, **attributes)
+
+
+def test_a_symbol_of_nobodys_name_is_no_operator() -> None:
+    with pytest.raises(AttributeError, match="no operator 'bounded'"):
+        _ = sym.bounded
+
+
+@pytest.mark.parametrize("is_cheap", [False, True])
+def test_a_cheap_operator_is_computed_again_where_it_is_read(is_cheap: bool) -> None:
+    """As a relu is: what its class says counts, not its name."""
+
+    @irdl_op_definition
+    class NarrowOp(UnaryOp):
+        """x * 0.5"""
+
+        name = "graph.narrow"
+        IS_CHEAP: ClassVar = is_cheap
+
+    def meaning(op: NarrowOp, x: np.ndarray) -> np.ndarray:
+        return x * x.dtype.type(0.5)
+
+    def definition(op: NarrowOp, at: OpSite) -> Sequence[Tensor]:
+        return [at.pointwise(lambda x: x * 0.5, at[op.x])]
+
+    nnc.register_op(NarrowOp, meaning=meaning, definition=definition)
+    text = """
+func.func @main(%x: tensor<4x1xf32>, %y: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %0 = graph.narrow(%x) : tensor<4x1xf32>
+  %1 = graph.add(%0, %y) : tensor<4x4xf32>
+  func.return %1
+}
+"""
+    for name in ("narrow", "relu"):
+        done = opt(text.replace("narrow", name), "-p", "fuse").out.decode()
+        assert ("@" + name + "_add" in done) == (is_cheap or name == "relu"), done
 
 
 def test_a_model_must_say_the_version_of_a_domain() -> None:

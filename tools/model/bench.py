@@ -74,6 +74,7 @@ def _task(
         "target": flags.target,
         "numerics": flags.numerics,
         "shapes": dict(flags.shapes),
+        "schedules": flags.schedules,
         "inputs": str(inputs),
         "outputs": str(folder / f"{system}.npz"),
     }

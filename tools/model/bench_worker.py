@@ -98,7 +98,14 @@ def nnc(task: Task) -> System:
     from ...compiler.model import compile
 
     shapes = {name: tuple(extents) for name, extents in task["shapes"].items()}
-    return compile(task["model"], task["target"], task["threads"], task["numerics"], shape=shapes)
+    return compile(
+        task["model"],
+        task["target"],
+        task["threads"],
+        task["numerics"],
+        shape=shapes,
+        schedules=task["schedules"],
+    )
 
 
 def onnxruntime(task: Task) -> System:

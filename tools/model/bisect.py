@@ -10,6 +10,7 @@ from rich.console import Console
 from xdsl.dialects.builtin import ModuleOp, StringAttr
 
 from ...compiler.options import Options
+from ...compiler.schedules import replace_schedules
 from ...compiler.signature import input_signatures, output_signatures
 from ...compiler.source import load
 from ...core.errors import InputError
@@ -27,7 +28,6 @@ from ..bisect.values import SPREADS, Tolerance
 from ..bisect.wrap import with_main
 from ..opt.registry import load as load_registry
 from .arrays import random_inputs, read_inputs
-from .compile import replace_schedules
 from .flags import Flags
 
 

@@ -9,11 +9,10 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ...compiler.emit import emit
 from ...compiler.options import Options
+from ...compiler.schedules import replace_schedules
 from ...compiler.source import load
 from ...compiler.timing import Timings
 from ...core.errors import InputError
-from ...core.locations import describe
-from ...dialects.sched import ScheduleOp
 from ...passes.graph.infer_shapes import specialize
 from ..terminal import is_colored, waiting, write_ir
 from .flags import Flags
@@ -48,30 +47,6 @@ def run(flags: Flags) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-
-
-def replace_schedules(module: ModuleOp, path: str) -> None:
-    """Put the schedules of a text into a module, in the place of those for the same kernels.
-
-    Raises: NncError: the file cannot be read, holds something else, or two for one kernel.
-    """
-    from ...textir import parse_file
-
-    found: dict[str, ScheduleOp] = {}
-    for op in parse_file(path).ops:
-        if not isinstance(op, ScheduleOp):
-            raise InputError(f"expected schedules only, got {op.name}", where=describe(op))
-        name = op.kernel.string_value()
-        if name in found:
-            raise InputError(f"a second schedule for @{name}", where=describe(op))
-        found[name] = op
-    for op in list(module.ops):
-        if isinstance(op, ScheduleOp) and op.kernel.string_value() in found:
-            op.detach()
-            op.erase()
-    for op in found.values():
-        op.detach()
-        module.body.block.add_op(op)
 
 
 def save_weights(level: str, module: ModuleOp, path: str) -> None:

@@ -30,7 +30,7 @@ class Flags(argparse.Namespace):
     debug: bool
     plugins: list[str]
     interpret: bool = False
-    all_schedules: bool
+    print_schedules: bool
     schedule: str | None
     schedules: str | None
     emit: str
@@ -111,6 +111,9 @@ def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument("--target", default="cpu", help="cpu (default), x86-64-v3, ...")
     parser.add_argument("--numerics", default="fast", choices=("fast", "strict"))
     parser.add_argument("--threads", type=positive, metavar="N", help="default: all processors")
+    parser.add_argument(
+        "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
+    )
     parser.add_argument("--timing", action="store_true", help="where the compile time goes")
     _add_general(parser)
 
@@ -161,9 +164,6 @@ def _add_bisect(parser: argparse.ArgumentParser) -> None:
         "-p", "--passes", metavar="PIPELINE", help="instead of what nnc compiles models with"
     )
     parser.add_argument(
-        "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
-    )
-    parser.add_argument(
         "--tolerance",
         type=float,
         metavar="R",
@@ -178,10 +178,9 @@ def _add_bisect(parser: argparse.ArgumentParser) -> None:
 def _add_inspect(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "inspect")
     parser.add_argument(
-        "--schedules",
-        dest="all_schedules",
+        "--print-schedules",
         action="store_true",
-        help="print each kernel's schedule",
+        help="print each kernel's schedule, as --schedules takes it",
     )
     parser.add_argument(
         "--schedule", metavar="KERNEL", help="print the schedule of one kernel, and nothing else"
@@ -201,9 +200,6 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 
 def _add_compile(parser: argparse.ArgumentParser) -> None:
     _add_common(parser, "compile")
-    parser.add_argument(
-        "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
-    )
     parser.add_argument("--emit", choices=LEVELS, default="obj", help="the level (default obj)")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: stdout")
 

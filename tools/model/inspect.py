@@ -27,6 +27,7 @@ def run(flags: Flags) -> None:
             flags.threads,
             flags.numerics,
             shape=dict(flags.shapes),
+            schedules=flags.schedules,
             cache=False,  # it holds programs, not kernels
         )
         if flags.html is not None or flags.svg is not None:
@@ -66,7 +67,7 @@ def _print(model: Model, flags: Flags) -> None:
         to.print(f"kernels depend on the shapes: {_open_shapes(model)}")
         return
     to.print(summary.kernel_grid(compiled).table())
-    if flags.all_schedules:
+    if flags.print_schedules:
         for name in compiled.kernels.schedules:
             text = _schedule_text(compiled, name, name)
             write_ir(f"{text}\n", flags.color, sys.stdout)
@@ -108,7 +109,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _schedule(compiled: Compiled, name: str) -> str:
-    """What one kernel uses, as `nnc compile --schedules` reads it."""
+    """What one kernel uses, as `--schedules` reads it."""
     kernels = compiled.kernels
     if name not in kernels.code:
         raise InputError(f"no kernel '{name}'", hint=suggestion(name, kernels.code))

@@ -48,7 +48,12 @@ def compile_model(flags: Flags) -> Model:
         options = replace(Options.of(threads=1), interpret=True)
         return Model(lambda: load(flags.model), options, Timings(), dict(flags.shapes))
     return compile(
-        flags.model, flags.target, flags.threads, flags.numerics, shape=dict(flags.shapes)
+        flags.model,
+        flags.target,
+        flags.threads,
+        flags.numerics,
+        shape=dict(flags.shapes),
+        schedules=flags.schedules,
     )
 
 
