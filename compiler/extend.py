@@ -56,6 +56,12 @@ def register_op(
     """
     _, place = extensions.asking()
     _check_class(cls, GraphOp, place)
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        raise NncError(f"{cls.__name__} does not define {', '.join(missing)}", where=place)
+    operands = [name for name, _ in cls.get_irdl_definition().operands]
+    _check_function(meaning, ("op", *operands), f"the meaning of {cls.name}", place)
+    if definition is not None:
+        _check_function(definition, ("op", "site"), f"the definition of {cls.name}", place)
     if not cls.name.startswith("graph."):
         raise NncError(f"the operator '{cls.name}' is to be named 'graph.<name>'", where=place)
     name = None if onnx is None else _onnx_name(onnx, versions, place)
@@ -68,6 +74,24 @@ def register_op(
 def _check_class(given: object, base: type, place: str) -> None:
     if not (isinstance(given, type) and issubclass(given, base)):
         raise NncError(f"expected a subclass of {base.__name__}, got {given!r}", where=place)
+
+
+def _check_function(given: object, parameters: Sequence[str], what: str, place: str) -> None:
+    """Raises: NncError: it is no function that can be called with these."""
+    expected = f"expected a function of ({', '.join(parameters)}) as {what}"
+    if not callable(given):
+        raise NncError(f"{expected}, got {given!r}", where=place)
+    from inspect import signature
+
+    try:
+        taken = signature(given)
+    except ValueError:  # some builtins have none
+        return
+    try:
+        taken.bind(*parameters)
+    except TypeError:
+        name = getattr(given, "__name__", repr(given))
+        raise NncError(f"{expected}, got {name}{taken}", where=place) from None
 
 
 def _check_instance(given: object, kind: type) -> None:
@@ -97,9 +121,11 @@ class _Meaning:
         self.name, self.function, self.wide = name, function, wide
 
     def __call__(self, op: Any, operands: Sequence[Array]) -> Sequence[Array]:
-        from ..reference.graph.meaning import grouped
+        from ..reference.graph.meaning import check_results, grouped
 
-        return grouped(self.function, op, operands, wide=self.wide)
+        results = grouped(self.function, op, operands, wide=self.wide)
+        check_results(op, results)
+        return results
 
 
 def register_pass(
@@ -148,6 +174,7 @@ def register_schedule(name: str, rule: Rule) -> Rule:
     """
     from ..schedules.library.rules import CLASSES, KIND
 
+    _check_function(rule, ("site",), f"the rule of '{name}'", extensions.asking()[1])
     extensions.register(KIND, name, rule, CLASSES)
     return rule
 
@@ -179,5 +206,6 @@ def register_frontend(
     """
     from ..frontends import FRONTENDS, KIND, TEXT
 
+    _check_function(read, ("source",), f"the front end '{name}'", extensions.asking()[1])
     extensions.register(KIND, name, read, {*FRONTENDS, *TEXT})
     return read

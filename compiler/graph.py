@@ -16,11 +16,12 @@ from xdsl.dialects.builtin import ModuleOp, NameLoc
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
+from ..core import extensions
 from ..core.errors import PassError
 from ..frontends.symbol import Symbol, module_of
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..runtime.arrays import Array
-from .pipelines import CATALOG, run_passes
+from .pipelines import CATALOG, KIND, run_passes
 from .signature import output_signatures
 from .timing import Timings
 
@@ -140,9 +141,10 @@ class Graph:
         """
         given = [passes] if isinstance(passes, str) else list(passes)
         names = [NNVM_PASSES.get(name, name) for name in given]
+        known = {*CATALOG, *extensions.table(KIND)}
         for name in names:
-            if name not in CATALOG:
-                close = get_close_matches(name, list(CATALOG), 1)
+            if name not in known:
+                close = get_close_matches(name, sorted(known), 1)
                 hint = f"did you mean '{close[0]}'?" if close else None
                 raise PassError(f"there is no pass '{name}'", hint=hint)
         module = self.module.clone()

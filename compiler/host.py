@@ -9,6 +9,9 @@ from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region
 
+from ..core.errors import UnsupportedError
+from ..core.locations import describe
+from ..dialects.graph.base import GraphOp
 from ..dialects.graph.indexing import ScatterElementsOp, ScatterNDOp
 from ..runtime import host
 from ..runtime.arrays import Array
@@ -33,6 +36,12 @@ def host_function(op: Operation) -> HostFunction:
         return HostFunction(op, _scatter_elements(op))
     if isinstance(op, ScatterNDOp):
         return HostFunction(op, _scatter_nd(op))
+    if not isinstance(op, GraphOp):
+        raise UnsupportedError(
+            f"'{op.name}' is no operator of the graph dialect, and no pass has lowered it",
+            where=describe(op),
+            hint="nnc.register_pass puts a pass that does into the pipeline",
+        )
     from ..reference.graph import evaluate
 
     def run(*arrays: Array) -> Sequence[Array]:

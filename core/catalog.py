@@ -64,7 +64,7 @@ def merge(
             if name in merged and not (shared and merged[name]() is thunk()):
                 raise NncError(
                     f"{kind} '{name}' is defined by both {owner_of[name]} and {owner}",
-                    hint=f"rename one of the two: the name of a {kind} is unique",
+                    hint="rename one of the two",
                 )
             merged.setdefault(name, thunk)
             owner_of.setdefault(name, owner)

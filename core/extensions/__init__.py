@@ -88,7 +88,7 @@ def _clash(kind: str, name: str, known: str, made: Registration) -> NncError:
         text = f"{kind} '{name}' is defined twice by {known}"
     else:
         text = f"{kind} '{name}' is defined by both {known} and {made.owner}"
-    hint = f"rename one of the two: the name of a {kind} is unique"
+    hint = "rename one of the two"
     return NncError(text, where=made.place, hint=hint)
 
 
@@ -176,6 +176,8 @@ def _load_all() -> None:
 
 def _run(plugin: Plugin) -> None:
     """Import a plug-in; what it registers meanwhile is its own."""
+    from .load import made_by
+
     _state.loading = plugin
     try:
         earlier = list(plugin.registrations)
@@ -183,6 +185,10 @@ def _run(plugin: Plugin) -> None:
         _adopt(plugin)
         for made in earlier:  # a module is imported once, and may be asked for again
             _add(made)
+        for made in made_by(plugin.path):  # another one has imported it
+            if made not in plugin.registrations:
+                _add(replace(made, owner=plugin.owner))
+                plugin.registrations.append(made)
         plugin.check()
     finally:
         _state.loading = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..errors import NncError
-from .owner import Plugin, frames
+from .owner import Plugin, Registration, frames
 
 _MODULES: dict[str, Plugin] = {}
 """Plug-ins that are modules: Python imports each once."""
@@ -51,6 +51,12 @@ def module_plugin(module: str, owner: str) -> Plugin:
     if module not in _MODULES:
         _MODULES[module] = Plugin(owner, module, partial(_import_module, module, owner))
     return _MODULES[module]
+
+
+def made_by(file: str) -> list[Registration]:
+    """What code of a file has registered while any plug-in was being loaded that is a module."""
+    made = (each for plugin in list(_MODULES.values()) for each in plugin.registrations)
+    return [each for each in made if each.file == file]
 
 
 def _import_module(module: str, owner: str) -> ModuleType:

@@ -156,6 +156,21 @@ class GraphOp(IRDLOperation):
             pass adds the ONNX node's name).
         """
 
+    def inferred(self) -> Sequence[Attribute]:
+        """What `infer` says, a tensor type for each result.
+
+        Raises: ModelError: as `infer`; or it says something else, which is its author's mistake.
+        """
+        said: object = self.infer()
+        types = list(cast("Sequence[object]", said)) if isinstance(said, list | tuple) else []
+        fits = len(types) == len(self.results) and all(isinstance(t, Attribute) for t in types)
+        if not fits:
+            kind = type(self).__name__
+            raise ModelError(
+                f"{kind}.infer gives {said!r}, expected a list of {len(self.results)} tensor types"
+            )
+        return cast("list[Attribute]", types)
+
     def infer_operands(self) -> Sequence[Attribute | None]:
         """For each operand what the result types and the other operands say of it, or `None`.
 
@@ -174,7 +189,7 @@ class GraphOp(IRDLOperation):
     def verify_(self) -> None:
         """Operands, attributes and results fit what `infer` says of them."""
         try:
-            for result, inferred in zip(self.results, self.infer(), strict=True):
+            for result, inferred in zip(self.results, self.inferred(), strict=True):
                 merge(result.type, inferred)
         except NncError as error:
             raise VerifyException(f"{self.name}: {error.message}") from None
@@ -202,7 +217,7 @@ class GraphOp(IRDLOperation):
         }
         unknown = group_results(definition, results, tensor_type(None))
         op = cls(operands=arguments, properties=attributes, result_types=unknown)
-        for result, type_ in zip(op.results, op.infer(), strict=True):
+        for result, type_ in zip(op.results, op.inferred(), strict=True):
             Rewriter.replace_value_with_new_type(result, type_)
         return op
 

@@ -80,7 +80,7 @@ def specialize(
 def _forward(op: Operation) -> bool:
     """Result types from operand types; whether any became more definite."""
     if isinstance(op, GraphOp):
-        return _refine(op, list(op.results), _hook(op, op.infer))
+        return _refine(op, list(op.results), _hook(op, op.inferred))
     assert isinstance(op, KernelOp)
     entered = _refine(op, list(op.body.block.args), [arg.type for arg in op.args])
     last = op.body.block.last_op

@@ -17,7 +17,11 @@ import numpy as np
 from xdsl.ir import SSAValue
 from xdsl.irdl import IRDLOperation
 
+from ...core.dtypes import element_type
+from ...core.errors import ModelError
+from ...core.locations import describe
 from ...dialects.graph.registry import set_meaning
+from ...dialects.graph.types import info
 
 Array = np.ndarray[Any, Any]
 Argument = Array | None | list[Array]
@@ -75,6 +79,26 @@ def grouped(
         return _call(function, op, inputs)
     results = _call(function, op, [widened(item) for item in inputs])
     return [item.astype(half) if item.dtype == np.float32 else item for item in results]
+
+
+def check_results(op: IRDLOperation, results: Sequence[Array]) -> None:
+    """Raises: ModelError: a meaning gives other arrays than the types of the results say."""
+    if len(results) != len(op.results):
+        raise ModelError(
+            f"its meaning gives {len(results)} results, expected {len(op.results)}",
+            where=describe(op),
+        )
+    for value, array in zip(op.results, results, strict=True):
+        expected = info(value)
+        extents = array.shape if expected.dims is None else expected.dims
+        same = len(extents) == array.ndim and all(
+            not isinstance(extent, int) or extent == size
+            for extent, size in zip(extents, array.shape, strict=True)
+        )
+        if expected.element not in (None, element_type(array.dtype)) or not same:
+            given = f"{array.dtype.name}{list(array.shape)}"
+            text = f"its meaning gives {given}, expected {value.type}"
+            raise ModelError(text, where=describe(op))
 
 
 def widened(array: Array) -> Array:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,22 @@ PLUGIN = """
         return [at.pointwise(lambda x: x * FACTOR, at[op.x])]
 
     nnc.register_op(ScaledOp, meaning=meaning, definition=definition, onnx="com.acme::Scaled")
+"""
+PASS = """
+    from dataclasses import dataclass
+    from xdsl.passes import ModulePass
+    import nnc
+    from .b_op import ScaledOp
+
+    @dataclass(frozen=True)
+    class LookPass(ModulePass):
+        '''x -> x'''
+        name = "look"
+
+        def apply(self, ctx, op):
+            assert any(isinstance(inner, ScaledOp) for inner in op.walk())
+
+    nnc.register_pass(LookPass, phase="graph")
 """
 
 
@@ -140,13 +157,38 @@ def test_the_same_plugin_twice_is_one(here: Path) -> None:
             "DIALECTS of plug-in p.py holds 3, which is no Dialect",
         ),
         ("PASES = []", "p.py", "plug-in p.py adds nothing"),
+        (
+            "import nnc\nnnc.register_schedule('s', 3)",
+            "p.py:2",
+            "expected a function of (site) as the rule of 's', got 3",
+        ),
+        (
+            "import nnc\nnnc.register_frontend('s', lambda: None)",
+            "p.py:2",
+            "expected a function of (source) as the front end 's', got <lambda>()",
+        ),
+        (
+            PLUGIN.replace("def definition(op, at)", "def definition(op)"),
+            "p.py:17",
+            "expected a function of (op, site) as the definition of graph.scaled, got def",
+        ),
+        (
+            PLUGIN.replace("def meaning(op, x)", "def meaning(op)"),
+            "p.py:17",
+            "expected a function of (op, x) as the meaning of graph.scaled, got meaning(op)",
+        ),
+        (
+            PLUGIN.replace("UnaryOp", "GraphOp").replace("graph.elementwise", "graph.base"),
+            "p.py:17",
+            "ScaledOp does not define infer",
+        ),
     ],
 )
 @pytest.mark.parametrize("tool", ["nn-opt", "nnc"])
 def test_a_broken_plugin_is_one_error(
     text: str, place: str, message: str, tool: str, here: Path
 ) -> None:
-    (here / "p.py").write_text(text)
+    write(here / "p.py", text)
     (here / "m.nn").write_text(RELU)
     if tool == "nn-opt":
         done = opt(RELU, "--load-plugin", "p.py")
@@ -158,6 +200,85 @@ def test_a_broken_plugin_is_one_error(
     assert f"{place}: " in shown
     assert message in shown
     assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("7", "ScaledOp.infer gives 7, expected a list of 1 tensor types"),
+        ("[]", "ScaledOp.infer gives [], expected a list of 1 tensor types"),
+        ("['f32']", "ScaledOp.infer gives ['f32'], expected a list of 1 tensor types"),
+        ("[i32]", "graph.scaled: expected a tensor, got i32"),
+        ("[TensorType(i32, [2])]", "graph.scaled: element type f32 differs from i32"),
+    ],
+)
+def test_inference_that_says_nonsense_is_told_at_the_operator(
+    said: str, message: str, here: Path
+) -> None:
+    name = '        name = "graph.scaled"\n'
+    method = f"""
+        def infer(self):
+            from xdsl.dialects.builtin import TensorType, i32
+            return {said}
+"""
+    assert name in PLUGIN
+    write(here / "p.py", PLUGIN.replace(name, name + method), scaled(2))
+    text = RELU.replace("relu", "scaled")
+    done = opt(text, "--load-plugin", "p.py")
+    assert done.err.decode().startswith("<stdin>:3:8: error: 'graph.scaled': "), done.err.decode()
+    assert message in done.err.decode()
+    (here / "m.nn").write_text(text)
+    done = call(command.main, ["run", "m.nn", "--load-plugin", "p.py"])
+    assert message in done.err.decode()
+    assert "internal error" not in done.err.decode()
+
+
+@pytest.mark.parametrize(
+    ("gives", "message"),
+    [
+        ("x[0]", "its meaning gives float32[100], expected tensor<2x100xf32>"),
+        ("x.astype(float)", "its meaning gives float64[2, 100], expected tensor<2x100xf32>"),
+        ("[x, x]", "its meaning gives 2 results, expected 1"),
+    ],
+)
+def test_a_meaning_of_another_type_is_told_at_the_operator(
+    gives: str, message: str, here: Path
+) -> None:
+    plugin = PLUGIN.replace("return x * x.dtype.type(FACTOR)", f"return {gives}")
+    assert gives in plugin
+    write(here / "p.py", plugin, scaled(2))
+    (here / "m.nn").write_text(RELU.replace("relu", "scaled"))
+    done = call(command.main, ["run", "--interpret", "m.nn", "--load-plugin", "p.py"])
+    assert f"m.nn:3:8: {message}" in done.err.decode()
+    done = opt(
+        RELU.replace("relu", "scaled"), "--load-plugin", "p.py", "-p", "fuse", "--check-semantics"
+    )
+    assert message in done.err.decode()
+    assert "internal error" not in done.err.decode()
+
+
+@pytest.mark.parametrize("names", [["a_pass", "b_op"], ["b_op", "a_pass"]])
+def test_plugins_of_one_package_may_import_each_other(names: list[str], here: Path) -> None:
+    """Whichever is loaded first, in each run of a tool, and after somebody imported one."""
+    package = f"acme_{names[0]}"
+    names = [f"{package}.{name}" for name in names]
+    folder = here / package
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    write(folder / "b_op.py", PLUGIN, scaled(2))
+    write(folder / "a_pass.py", PASS)
+    text = RELU.replace("relu", "scaled")
+    flags = [flag for name in names for flag in ("--load-plugin", name)]
+    for _ in range(2):
+        done = opt(text, *flags, "-p", "look")
+        assert done.status == 0, done.err.decode()
+    for name in names:  # a module is imported already, in a run that asks for it alone
+        done = opt(RELU if "pass" in name else text, "--load-plugin", name)
+        assert done.status == 0, done.err.decode()
+    with extensions.scope():
+        import_module(names[0])  # as xdsl-opt does for a pass
+        extensions.request(names)
+        assert {plugin.key for plugin in extensions.plugins()} >= set(names)
 
 
 def test_an_exception_in_a_plugins_code_names_it(here: Path) -> None:

@@ -108,7 +108,7 @@ def _shrink_function(function: func.FuncOp, pairs: Pairs) -> None:
         elif isinstance(op, graph.GraphOp | graph.KernelOp):
             for value in (*op.results, *(a for r in op.regions for a in r.block.args)):
                 _forget(value, pairs)
-        elif isinstance(op, te.CallOp):
+        elif not isinstance(op, func.ReturnOp):  # a call, an op of another dialect
             for result in op.results:
                 _set_type(result, _renewed(result.type, pairs))
 

@@ -69,13 +69,14 @@ class Session:
     moves: Sequence[Move] = MOVES
     progress: Progress = field(default_factory=Progress)
     _end: float = 0.0
-    _text: str = ""
+    _seen: set[str] = field(default_factory=set[str])
+    """Every module that was the smallest one for a while."""
 
     def run(self) -> ModuleOp:
         """Reduce until no change is left that keeps the failure, or the limit is reached."""
         self.progress.limit = self.limit
         self.progress.operations = num_operations(self.best)
-        self._text = print_module(self.best)
+        self._seen = {print_module(self.best)}
         self._end = time.monotonic() + self.seconds
         try:
             while self._round():
@@ -120,14 +121,15 @@ class Session:
         except BROKEN:
             return False
         text = print_module(candidate)
-        if text == self._text:
+        if text in self._seen:  # no way leads back, or two moves may undo each other for ever
             return False
         if self.progress.trials >= self.limit or time.monotonic() > self._end:
             raise OutOfTrials
         self.progress.trials += 1
         failed = self.fails(candidate.clone())
         if failed:
-            self.best, self._text = candidate, text
+            self.best = candidate
+            self._seen.add(text)
             self.progress.operations = num_operations(candidate)
         self.tell(self.progress)
         return failed
