@@ -59,6 +59,17 @@ def test_operators_between_two_that_matter_go() -> None:
     assert "pads" in text, "without them the shapes would not fit"
 
 
+def test_an_op_of_another_dialect_has_its_extents_made_smaller_too() -> None:
+    """It does not keep its type while that of its operand changes, which would go round for ever."""
+    session, text = reduced(
+        "func.func @main(%x: tensor<4xi32>) -> tensor<4xi32> {"
+        " %0 = arith.addi(%x, %x) : tensor<4xi32> func.return %0 }",
+        "arith.addi",
+    )
+    assert "arith.addi(%x, %x) : tensor<1xi32>" in text
+    assert session.progress.trials < 20
+
+
 def test_a_reduction_is_deterministic() -> None:
     assert reduced(NETWORK, "graph.conv")[1] == reduced(NETWORK, "graph.conv")[1]
 

@@ -74,7 +74,10 @@ def test_what_is_there_stays(here: Path) -> None:
         (["--new-pass", "cse"], "there is a pass 'cse' already"),
         (["--new-pass", "Tidy"], "'Tidy' is no name for a pass"),
         (["--new-dialect", "arith"], "there is a dialect 'arith' already"),
+        (["--new-pass", "import"], "'import' is no name for a pass"),
+        (["--new-pass", ""], "'' is no name for a pass"),
         (["--new-dialect", "a-b"], "'a-b' is no name for a dialect"),
+        (["--new-dialect", "class"], "'class' is no name for a dialect"),
         (["--new-pass", "x", "--level", "sched"], "invalid choice: 'sched'"),
     ],
 )

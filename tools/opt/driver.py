@@ -65,7 +65,8 @@ def run(flags: Flags) -> int:
             listing.print_versions()
             return 0
         with scope(flags.plugins):
-            return skeletons(flags) if flags.new_pass or flags.new_dialect else _run(flags)
+            is_new = flags.new_pass is not None or flags.new_dialect is not None
+            return skeletons(flags) if is_new else _run(flags)
     except USER_ERRORS as error:
         _complain(from_exception(error), {})
         return _fail(flags)
@@ -80,9 +81,9 @@ def skeletons(flags: Flags) -> int:
     """Write what --new-pass and --new-dialect ask for."""
     from .skeleton import new_dialect, new_pass
 
-    if flags.new_pass:
+    if flags.new_pass is not None:
         print(new_pass(flags.new_pass, flags.level, Path.cwd()))
-    if flags.new_dialect:
+    if flags.new_dialect is not None:
         print(new_dialect(flags.new_dialect, Path.cwd()))
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from keyword import iskeyword
 from pathlib import Path
 
 from ...core.errors import InputError
@@ -33,10 +34,10 @@ def new_pass(name: str, level: str, folder: Path) -> str:
 
     Raises: InputError: no name for a pass, or a file is there already.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or iskeyword(name):
         raise InputError(
             f"'{name}' is no name for a pass",
-            hint="small letters, words joined by dashes: fold-relu",
+            hint="small letters, words joined by dashes, no keyword of Python: fold-relu",
         )
     _check_free("pass", name)
     fields = {"name": name, "stem": name.replace("-", "_"), "cls": _camel(name)}
@@ -68,9 +69,10 @@ def new_dialect(name: str, folder: Path) -> str:
 
     Raises: InputError: no name for a dialect, or a file is there already.
     """
-    if not _DIALECT.fullmatch(name):
+    if not _DIALECT.fullmatch(name) or iskeyword(name):
         raise InputError(
-            f"'{name}' is no name for a dialect", hint="small letters, digits and underscores: poly"
+            f"'{name}' is no name for a dialect",
+            hint="small letters, digits and underscores, no keyword of Python: poly",
         )
     _check_free("dialect", name)
     fields = {"name": name, "stem": name, "cls": _camel(name)}
