@@ -1,7 +1,7 @@
 """What graph operators share: types with named dims, constants, inference, fused kernels.
 
 %0 = graph.constant dense<[1, -1]> : tensor<2xi64>
-%1 = graph.matmul(%x, %w) : tensor<?x64xf32, #graph.enc<dims = ["batch", 64]>>
+%1 = graph.matmul(%x, %w) : tensor<[batch]x64xf32>
 """
 
 from __future__ import annotations

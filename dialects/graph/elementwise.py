@@ -1,6 +1,6 @@
 """Operators of one tensor, element by element, without attributes: graph.relu, graph.exp, ...
 
-%y = graph.tanh(%x) : tensor<?x64xf32, #graph.enc<dims = ["batch", 64]>>
+%y = graph.tanh(%x) : tensor<[batch]x64xf32>
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ What is known is never taken back; two facts that contradict each other are an e
 operator's place. The function's type follows.
 
     func.func @main(%x: tensor<2x3xf32>, %y: tensor<*x!graph.unknown>) {
-      %0 = graph.elemwise_add(%x, %y) : tensor<*x!graph.unknown>
+      %0 = graph.add(%x, %y) : tensor<*x!graph.unknown>
 ->
     func.func @main(%x: tensor<2x3xf32>, %y: tensor<2x3xf32>) {
-      %0 = graph.elemwise_add(%x, %y) : tensor<2x3xf32>
+      %0 = graph.add(%x, %y) : tensor<2x3xf32>
 
 With `shapes` or `dtypes` the inputs are first given these; named extents are then replaced by
 numbers everywhere.

@@ -60,7 +60,7 @@ def test_operators_between_two_that_matter_go() -> None:
 
 
 def test_an_op_of_another_dialect_has_its_extents_made_smaller_too() -> None:
-    """It does not keep its type while that of its operand changes, which would go round for ever."""
+    """Else its operand alone would, and two moves would undo each other for ever."""
     session, text = reduced(
         "func.func @main(%x: tensor<4xi32>) -> tensor<4xi32> {"
         " %0 = arith.addi(%x, %x) : tensor<4xi32> func.return %0 }",
