@@ -1,6 +1,6 @@
 """Elements chosen by index: graph.gather, graph.scatter_nd, graph.top_k, graph.trilu, ...
 
-%y = graph.gather(%table, %ids) {axis = 0} : tensor<?x384xf32, #graph.enc<dims = ["seq", 384]>>
+%y = graph.gather(%table, %ids) {axis = 0} : tensor<[seq]x384xf32>
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The same elements in another shape: graph.reshape, graph.transpose, graph.expand, ...
 
 %s = graph.constant dense<[0, -1, 12, 32]> : tensor<4xi64>
-%y = graph.reshape(%x, %s) : tensor<?x?x12x32xf32, #graph.enc<dims = ["batch", "seq", 12, 32]>>
+%y = graph.reshape(%x, %s) : tensor<[batch]x[seq]x12x32xf32>
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ class TransposeOp(GraphOp):
 class RelayoutOp(ElementOp):
     """The same tensor in the memory layout that its result type names; no element changes.
 
-    %b = graph.relayout(%x) : tensor<1x64x8x8xf32, #graph.enc<dims = [1, 64, 8, 8], layout = ...>>
+    %b = graph.relayout(%x) : tensor<1x64x8x8xf32, layout ...>
 
     `assign-layouts` puts it where an operator with a layout meets one without.
     """

@@ -3,7 +3,7 @@
     %s = graph.shape(%x)            [batch, 3, 224]
     %g = graph.gather(%s, %zero)    batch
     %c = graph.concat(%g1, %m1)     [batch, -1]
-    %y = graph.reshape(%x, %c)      so y is tensor<?x672xf32, #graph.enc<dims = ["batch", 672]>>
+    %y = graph.reshape(%x, %c)      so y is tensor<[batch]x672xf32>
 
 A `ShapeValue` is a NumPy array of objects: `int`, `bool`, `Expr`, or `None` where an element is
 not known. Operators say theirs in `GraphOp.infer_values`.

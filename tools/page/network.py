@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from xdsl.dialects.builtin import NameLoc
 from xdsl.dialects.func import ReturnOp
-from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...compiler.program import Compiled
+from ...core.dataflow import Node as FlowNode
+from ...core.dataflow import dataflow, model_names
 from ...core.dtypes import numpy_dtype
 from ...core.irtypes import tensor_element, tensor_shape
-from ...core.locations import describe, parts
+from ...core.locations import describe
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp
@@ -94,12 +95,11 @@ def network_of(compiled: Compiled, model: Operation) -> Network:
 
 def node_names(locations: Iterable[Attribute]) -> list[str]:
     """Names of a model's nodes in locations, each once, in order."""
-    found = (part for location in locations for part in parts(location))
-    return list(dict.fromkeys(part.desc.data for part in found if isinstance(part, NameLoc)))
+    return list(dict.fromkeys(name for each in locations for name in model_names(each)))
 
 
 class _Builder:
-    """Goes over main once."""
+    """Makes boxes of the dataflow of main: what runs where, and what of the model it is."""
 
     def __init__(self, compiled: Compiled, operators: Mapping[str, str]):
         self.nodes: list[Node] = []
@@ -115,27 +115,35 @@ class _Builder:
         }
         calls = (op for op in walk(self._main) if isinstance(op, te.CallOp))
         self._calls = Counter(call.callee.string_value() for call in calls)
-        self._makers: dict[SSAValue, int] = {}
 
     def build(self) -> None:
         """Fill `nodes` and `edges`."""
-        block = self._main.body.block
-        for name, argument in zip(input_names(self._main), block.args, strict=True):
-            self._add(Node(INPUT, name, shape_text(argument.type)), [], [argument])
-        for op in block.ops:
-            if isinstance(op, ReturnOp):
-                for name, value in zip(self._outputs, op.operands, strict=True):
-                    self._add(Node(OUTPUT, name, shape_text(value.type)), [value], [])
-            elif not isinstance(op, ConstantOp):
-                self._add(self._node(op), _reads(op), op.results)
+        flow = dataflow(self._main, collapse=lambda op: op is not self._main, constants=False)
+        numbers: dict[FlowNode, int] = {}
+        names = iter(input_names(self._main))
+        for node in flow.nodes:
+            source = node.source
+            if isinstance(source, BlockArgument):
+                numbers[node] = self._add(Node(INPUT, next(names), shape_text(source.type)))
+            elif isinstance(source, ReturnOp):
+                makers = {each.value: each.source for each in flow.edges if each.target is node}
+                self._add_outputs(source, {v: numbers[one] for v, one in makers.items()})
+            else:
+                numbers[node] = self._add(self._node(source))
+        for edge in flow.edges:
+            if edge.target in numbers:
+                self.edges[numbers[edge.source], numbers[edge.target]] = None
 
-    def _add(self, node: Node, reads: Iterable[SSAValue], results: Sequence[SSAValue]) -> None:
-        number = len(self.nodes)
+    def _add(self, node: Node) -> int:
         self.nodes.append(node)
-        for value in reads:
-            if value in self._makers:  # constants have none
-                self.edges[self._makers[value], number] = None
-        self._makers |= dict.fromkeys(results, number)
+        return len(self.nodes) - 1
+
+    def _add_outputs(self, op: ReturnOp, makers: Mapping[SSAValue, int]) -> None:
+        """A box for each result of the model; a constant comes from nowhere."""
+        for name, value in zip(self._outputs, op.operands, strict=True):
+            number = self._add(Node(OUTPUT, name, shape_text(value.type)))
+            if value in makers:
+                self.edges[makers[value], number] = None
 
     def _node(self, op: Operation) -> Node:
         shape = ", ".join(shape_text(result.type) for result in op.results)
@@ -159,11 +167,6 @@ class _Builder:
             locations += [each.location for each in walk(self._kernels[kernels[0]])]
         names = sorted(node_names(locations), key=lambda name: self._order.get(name, 0))
         return [(self._operators.get(name, ""), name) for name in names]
-
-
-def _reads(op: Operation) -> list[SSAValue]:
-    """What an op, and the ops inside it, read from outside."""
-    return [operand for each in walk(op) for operand in each.operands]
 
 
 def kernel_kind(kernel: te.KernelOp | None) -> str:
