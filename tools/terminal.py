@@ -23,22 +23,13 @@ STYLES = {
     "op": "magenta",
     "value": "blue",
     "symbol": "yellow",
+    "attribute": "yellow",
     "number": "cyan",
     "string": "green",
     "comment": "bright_black",
-    "plus": "green",
     "type": "bright_cyan",
 }
-TOKENS = (
-    r"(?P<number>(?<![\w.%@-])-?(?:0x[\da-fA-F]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b)",
-    r"(?P<type>\b(?:tensor|buffer|tile|index|[su]?i\d+|b?f\d+)\b)",
-    r"(?P<op>\b(?:affine|arith|builtin|func|graph|loop|math|memref|sched|scf|te)\.[\w.]+)",
-    r"(?P<value>%[\w.$-]+)",
-    r"(?P<symbol>[@^][\w.$-]+)",
-    r'(?P<string>"(?:[^"\\]|\\.)*")',
-    r"(?P<comment>//.*)",
-)
-"""Later ones cover earlier ones."""
+"""Colours of the kinds in `tokens.py`; others have none."""
 
 
 def add_color_flag(add_argument: Callable[..., object]) -> None:
@@ -81,26 +72,22 @@ def write_ir(text: str, choice: str, stream: TextIO) -> None:
 
 def colored_ir(text: str) -> str:
     """IR with the escape sequences of a terminal."""
+    import re
     from io import StringIO
 
     from rich.console import Console
-    from rich.highlighter import RegexHighlighter
     from rich.text import Text
-    from rich.theme import Theme
 
-    class Highlighter(RegexHighlighter):
-        base_style = "ir."
-        highlights = TOKENS
+    from .tokens import TOKENS
 
-    theme = Theme({f"ir.{name}": style for name, style in STYLES.items()})
+    tokens = re.compile("|".join(f"(?P<{kind}>{expression})" for kind, expression in TOKENS))
     out = StringIO()
-    to = Console(
-        file=out, force_terminal=True, color_system="standard", theme=theme, no_color=False
-    )
-    highlight = Highlighter()
+    to = Console(file=out, force_terminal=True, color_system="standard", no_color=False)
     for line in text.splitlines():
         shown = Text(line)
-        highlight.highlight(shown)
+        for found in tokens.finditer(line):
+            if found.lastgroup in STYLES:
+                shown.stylize(STYLES[found.lastgroup], *found.span())
         to.print(shown, soft_wrap=True, highlight=False)
     return out.getvalue()
 

@@ -1,4 +1,4 @@
-"""Colours for our text form in the documentation."""
+"""Colours for our text form in the documentation: its words are those of `tools/tokens.py`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,21 @@ from typing import ClassVar
 from pygments.lexer import RegexLexer
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Text
 
+from nnc.tools.tokens import TOKENS
+
+KINDS = {
+    "comment": Comment.Single,
+    "string": String,
+    "value": Name.Variable,
+    "symbol": Name.Function,
+    "attribute": Name.Decorator,
+    "type": Keyword.Type,
+    "keyword": Keyword,
+    "op": Name.Builtin,
+    "number": Number,
+    "word": Text,
+}
+
 
 class NnLexer(RegexLexer):
     """The text form of modules, kernels and schedules."""
@@ -16,15 +31,7 @@ class NnLexer(RegexLexer):
     aliases: ClassVar[Sequence[str]] = ["nn", "mlir"]
     tokens: ClassVar[dict[str, list[tuple[str, object]]]] = {
         "root": [
-            (r"//.*$", Comment.Single),
-            (r'"(?:[^"\\\n]|\\.)*"', String),
-            (r"%[\w$.-]+(?:#\d+)?", Name.Variable),
-            (r"@[\w$.-]+", Name.Function),
-            (r"[!#^][\w$.-]+", Name.Decorator),
-            (r"\b(?:tensor|buffer|tile|memref|vector|index|[fiu]+\d+|bf16)\b", Keyword.Type),
-            (r"\b(?:for|to|carry|sum|max|min|prod|parallel|vectorize|unroll|const|out)\b", Keyword),
-            (r"\b[a-z_]\w*\.[\w.]+", Name.Builtin),
-            (r"-?\b\d+(?:\.\d+)?(?:e[-+]?\d+)?\b", Number),
+            *((expression, KINDS[kind]) for kind, expression in TOKENS),
             (r"->|[-+*/=<>]", Operator),
             (r"\s+", Text.Whitespace),
             (r".", Text),

@@ -332,14 +332,19 @@ function scrollTo(place, found, element) {
 
 // Colours of a line of IR or assembly.
 
-const TOKENS = /(\/\/.*$|\s#\s.*$)|("(?:[^"\\]|\\.)*")|(%[\w.$-]+)|([@^][\w.$-]+|^\s*\.?[\w$."]+:)|((?:\b(?:te|loop|graph|sched|func|arith|math|builtin)\.)[\w.]+|^\s+(?:v?[a-z]+\d*[a-z]*\w*)(?=\s|$))|(\$?-?\b(?:0x[\da-f]+|\d+(?:\.\d+)?(?:e[-+]?\d+)?)\b)/g;
-const CLASSES = ["comment", "string", "value", "symbol", "op", "number"];
+const ASSEMBLY = [
+  ["comment", "\\s#\\s.*"],
+  ["symbol", "^\\s*\\.?[\\w$.\"]+:"],
+  ["op", "^\\s+v?[a-z]+\\d*[a-z]*\\w*(?=\\s|$)"],
+];
+const KINDS = [...ASSEMBLY, ...data.tokens];
+const TOKENS = new RegExp(KINDS.map(([, expression]) => `(${expression})`).join("|"), "g");
 
 function colour(line, text) {
   let at = 0;
   for (const found of text.matchAll(TOKENS)) {
     if (found.index > at) line.append(text.slice(at, found.index));
-    line.append(make("span", CLASSES[found.slice(1).findIndex((group) => group !== undefined)], found[0]));
+    line.append(make("span", KINDS[found.slice(1).findIndex((group) => group !== undefined)][0], found[0]));
     at = found.index + found[0].length;
   }
   line.append(text.slice(at));

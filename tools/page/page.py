@@ -16,6 +16,7 @@ from typing import Any
 from ...compiler.levels import NODES, KernelLevels, Place
 from ...compiler.trace import PassStep
 from ..model.summary import Grid
+from ..tokens import TOKENS
 from .network import INPUT, KINDS, OUTPUT, Node
 from .resources import resource
 from .svg import style
@@ -52,6 +53,7 @@ def page(seen: View) -> str:
         "folded": seen.network.folded,
         "kernels": kernels,
         "passes": [_pass(step, blobs) for step in seen.passes],
+        "tokens": TOKENS,
     }
     parts = {
         "title": escape(seen.title),
