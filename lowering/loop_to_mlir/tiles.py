@@ -17,7 +17,7 @@ from ...dialects import loop
 from ...dialects.combiners import combine_op
 from ...dialects.loop import TileType, tile_type
 from ...dialects.loop.elementwise import ElementwiseOp
-from ..upstream.emit import INDEX, Emitter
+from ..upstream.emit import DIVISIONS, INDEX, Emitter, divide
 from ..upstream.on_vectors import elementwise
 from .access import COMPARISONS, load, store
 from .values import Position, Tile, Values, lane_of, positions, register_type, splat, width_of
@@ -120,8 +120,11 @@ def _elementwise(op: ElementwiseOp, emitter: Emitter, values: Values) -> None:
     registers: list[SSAValue] = []
     for position in positions(type_):
         args = [values.tiles[arg].wide(position, width, emitter) for arg in op.args]
-        made = elementwise(op.SOURCE_NAME, args, result, op.predicate, width is not None)
-        registers.append(emitter.add(made))
+        if op.SOURCE_NAME in DIVISIONS:
+            registers.append(divide(op.SOURCE_NAME, args, emitter))
+        else:
+            made = elementwise(op.SOURCE_NAME, args, result, op.predicate, width is not None)
+            registers.append(emitter.add(made))
     _define(op, values, registers)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, cast
 
 from xdsl.dialects import arith, vector
@@ -15,6 +14,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     LocationAttr,
     VectorType,
+    i1,
     i64,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
@@ -26,10 +26,10 @@ from xdsl.ir.affine import (
     AffineExpr,
     AffineSymExpr,
 )
-from xdsl.irdl import IRDLOperation
 
 from ...core.errors import PassError
 from ...core.locations import describe, set_location
+from .on_vectors import defaults, elementwise
 
 INDEX = IndexType()
 ARITH: dict[str, type[Operation]] = {op.name: op for op in arith.Arith.operations}
@@ -153,15 +153,6 @@ class Emitter:
         return ok
 
 
-@cache
-def defaults(op: type[Operation]) -> Mapping[str, Attribute]:
-    """The properties of an op class that have a default value: no fast math, no overflow flags."""
-    if not issubclass(op, IRDLOperation):
-        return {}
-    found = op.get_irdl_definition().properties
-    return {name: p.default_value for name, p in found.items() if p.default_value is not None}
-
-
 def emit_body(
     block: Block, emitter: Emitter, scope: Scope, handlers: Mapping[str, Handler]
 ) -> list[SSAValue]:
@@ -187,14 +178,58 @@ def _emit_scalar(op: Operation, emitter: Emitter, scope: Scope) -> None:
     if op.name == "arith.constant":
         scope.values[op.results[0]] = emitter.constant(op.properties["value"])
         return
-    made = op.clone(scope.values)
-    value = emitter.add(made)
+    args = [scope.values[operand] for operand in op.operands]
+    if op.name in DIVISIONS:
+        value = divide(op.name, args, emitter)
+    else:
+        value = emitter.add(op.clone(scope.values))
     masks = [scope.absent[o] for o in op.operands if o in scope.absent]
     if masks and op.name in ("arith.mulf", "arith.muli", "arith.extf", "arith.truncf"):
         mask = masks[0] if len(masks) == 1 else emitter.arith("ori", *masks)
         scope.absent[op.results[0]] = mask
         value = emitter.arith("select", mask, emitter.constant(zero_of(value.type)), value)
     scope.values[op.results[0]] = value
+
+
+DIVISIONS = frozenset(
+    f"arith.{name}"
+    for name in ("divsi", "divui", "remsi", "remui", "floordivsi", "ceildivsi", "ceildivui")
+)
+
+
+def divide(name: str, args: Sequence[SSAValue], emitter: Emitter) -> SSAValue:
+    """Integer division that never traps, as in machine code of ours: x / 0 is x, MIN / -1 wraps.
+
+    Lanes that are masked off hold any value, and the hardware traps for those too.
+    """
+    lhs, rhs = args
+    type_: Any = rhs.type
+    is_wide = isinstance(rhs.type, VectorType)
+    element = type_.element_type if is_wide else type_
+    tests = VectorType(i1, type_.get_shape()) if is_wide else i1
+
+    def number(value: int) -> SSAValue:
+        return emitter.widen(emitter.constant(IntegerAttr(value, element)), type_)
+
+    def equals(value: int) -> SSAValue:
+        predicate = emitter.predicate("eq")
+        made = elementwise("arith.cmpi", [rhs, number(value)], tests, predicate, is_wide)
+        return emitter.add(made)
+
+    def select(test: SSAValue, one: SSAValue, other: SSAValue) -> SSAValue:
+        return emitter.add(elementwise("arith.select", [test, one, other], type_, None, is_wide))
+
+    def compute(mnemonic: str, *operands: SSAValue) -> SSAValue:
+        return emitter.add(elementwise(mnemonic, operands, type_, None, is_wide))
+
+    unsafe = equals(0)
+    if name.endswith("ui"):
+        return compute(name, lhs, select(unsafe, number(1), rhs))
+    minus_one = equals(-1)
+    unsafe = emitter.add(elementwise("arith.ori", [unsafe, minus_one], tests, None, is_wide))
+    result = compute(name, lhs, select(unsafe, number(1), rhs))
+    opposite = number(0) if name == "arith.remsi" else compute("arith.subi", number(0), lhs)
+    return select(minus_one, opposite, result)
 
 
 def zero_of(type_: Attribute) -> Attribute:

@@ -7,7 +7,7 @@ restriction. They are in no dialect: they are printed and never parsed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from xdsl.dialects import arith, math
@@ -22,12 +22,19 @@ from xdsl.irdl import (
 )
 from xdsl.traits import Pure
 
-from .emit import defaults
-
 SCALAR: dict[str, type[Operation]] = {
     op.name: op for op in (*arith.Arith.operations, *math.Math.operations)
 }
 """xDSL's own, by name."""
+
+
+@cache
+def defaults(op: type[Operation]) -> Mapping[str, Attribute]:
+    """The properties of an op class that have a default value: no fast math, no overflow flags."""
+    if not issubclass(op, IRDLOperation):
+        return {}
+    found = op.get_irdl_definition().properties
+    return {name: p.default_value for name, p in found.items() if p.default_value is not None}
 
 
 @cache

@@ -187,6 +187,16 @@ te.kernel @k(%x: tensor<3x4xf32>) -> tensor<2x4xf32> {
   } : tensor<2x4xf32>
   te.return %y
 }""",
+    "divisions of lanes that are masked off, by 0 and by -1": """
+te.kernel @k(%x: tensor<5x33xi32>, %z: tensor<5x33xi32>)
+    -> (tensor<5x33xi32>, tensor<5x33xi32>, tensor<5x33xi32>, tensor<5xi32>) {
+  %d = te.compute @d [i: 5, j: 33] { %z[i, j] * 2 + 1 } : tensor<5x33xi32>
+  %q = te.compute @q [i: 5, j: 33] { %x[i, j] / %d[i, j] } : tensor<5x33xi32>
+  %r = te.compute @r [i: 5, j: 33] { remsi(%x[i, j], %d[i, j]) } : tensor<5x33xi32>
+  %f = te.compute @f [i: 5, j: 33] { floordivsi(%x[i, j], %d[i, j]) } : tensor<5x33xi32>
+  %g = te.compute @g [i: 5] { 1 + 0 * divui(%x[i, 0], %z[i, 0] * 0) } : tensor<5xi32>
+  te.return %q, %r, %f, %g
+}""",
     "booleans and small integers": """
 te.kernel @k(%x: tensor<7xi8>, %m: tensor<7xi1>) -> (tensor<7xi1>, tensor<i32>, tensor<i1>) {
   %p = te.compute @p [i: 7] { %x[i] > 0 } : tensor<7xi1>
