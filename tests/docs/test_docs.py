@@ -48,7 +48,6 @@ PAGES = [
         TERMINAL,
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        ROOT / "passes" / "README.md",
         *sorted({*(ROOT / "docs").glob("*.md")} - {TERMINAL}),
     ]
     if path.exists()

@@ -136,7 +136,7 @@ class Reader:
         raise PassError(
             f"{message}\n  {self.text}\n  {' ' * column}^",
             where=f"rule '{self.rule}'",
-            hint="passes/README.md shows the notation",
+            hint="docs/write-rule.md shows the notation",
         )
 
     def parse(self, text: str, start: int) -> ast.expr:
