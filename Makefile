@@ -52,6 +52,7 @@ lit: sync ## the lit tests, each as programs of their own (slow; pytest runs the
 	$(BIN)/lit -v tests/lit
 
 docs: sync ## the documentation as a site, in build/site
+	rm -rf build/site build/doctrees  # every page shows the list of all pages
 	$(BIN)/python -m sphinx -q -W --keep-going -b html -d build/doctrees docs build/site
 	@echo build/site/index.html
 

@@ -2,7 +2,8 @@
 
 The patterns are those of the module, which go with it, or of a file (`file=patterns.mlir`, upstream
 syntax; `.nn` is ours). Each is a rule of our driver: it is named in statistics by its symbol, tried
-in order of benefit, and what it makes has the locations of what it replaces.
+in order of benefit, and what it makes has the locations of what it replaces. docs/write-rule.md
+shows one.
 
     pdl.pattern @relu_of_relu : benefit(1) {
       %t = type
