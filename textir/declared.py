@@ -27,11 +27,9 @@ from xdsl.irdl import (
     EqAttrConstraint,
     IRDLOperation,
     OptionalDef,
-    OptOperandDef,
     ParamAttrConstraint,
     RangeOf,
     VariadicDef,
-    VarOperandDef,
 )
 
 from .literals import type_of
@@ -68,8 +66,10 @@ class Declared:
     Attributes:
         groups: ONE, OPTIONAL or MANY for each operand definition, in order.
         segments: where the sizes of operand groups are kept: (name, in the properties).
+        results: as `groups`, for results.
+        result_segments: as `segments`, for results.
         symbol: the property that is written `@name`.
-        is_regular: results, regions and successors are told apart by their number alone.
+        is_regular: regions and successors are told apart by their number alone.
         has_results: the op may have any.
         counts: how few and how many operands, results and regions it may have.
         has_results: whether it can have any.
@@ -78,6 +78,8 @@ class Declared:
     properties: dict[str, Property]
     groups: tuple[str, ...]
     segments: tuple[str, bool] | None
+    results: tuple[str, ...]
+    result_segments: tuple[str, bool] | None
     symbol: str | None
     is_regular: bool
     has_results: bool
@@ -100,15 +102,15 @@ def declared(op_class: type[Operation]) -> Declared | None:
         return None
     definition = op_class.get_irdl_definition()
     properties = {name: _property(prop) for name, prop in definition.properties.items()}
-    segments = None
+    segments = result_segments = None
     irregular = False
     for option in definition.options:
         match option:
             case AttrSizedOperandSegments(as_property=as_property):
                 segments = (AttrSizedOperandSegments.attribute_name, as_property)
-            case AttrSizedResultSegments() | AttrSizedRegionSegments():
-                irregular = True
-            case AttrSizedSuccessorSegments():
+            case AttrSizedResultSegments(as_property=as_property):
+                result_segments = (AttrSizedResultSegments.attribute_name, as_property)
+            case AttrSizedRegionSegments() | AttrSizedSuccessorSegments():
                 irregular = True
             case _:
                 pass
@@ -119,8 +121,17 @@ def declared(op_class: type[Operation]) -> Declared | None:
         _count(definition.results),
         _count(definition.regions),
     )
-    has_results = bool(definition.results)
-    return Declared(properties, groups, segments, symbol, not irregular, has_results, counts)
+    return Declared(
+        properties,
+        groups,
+        segments,
+        tuple(_group(result) for _, result in definition.results),
+        result_segments,
+        symbol,
+        not irregular,
+        bool(definition.results),
+        counts,
+    )
 
 
 def _count(definitions: Sequence[tuple[str, object]]) -> Count:
@@ -129,10 +140,10 @@ def _count(definitions: Sequence[tuple[str, object]]) -> Count:
     return len(definitions) - len(variable), None if many else len(definitions)
 
 
-def _group(operand: object) -> str:
-    if isinstance(operand, OptOperandDef):
+def _group(part: object) -> str:
+    if isinstance(part, OptionalDef):
         return OPTIONAL
-    return MANY if isinstance(operand, VarOperandDef) else ONE
+    return MANY if isinstance(part, VariadicDef) else ONE
 
 
 def _property(definition: Any) -> Property:

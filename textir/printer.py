@@ -298,6 +298,11 @@ class TextPrinter:
         if self._symbol_name(op, known) is not None and known.symbol is not None:
             skipped.add(known.symbol)
         segments = known.segments[0] if known.segments is not None else None
+        if known.result_segments is not None:
+            name, as_property = known.result_segments
+            if not self._has_flat_results(op, known, name, as_property):
+                return None
+            skipped.add(name)
         entries: list[str] = []
         for name, value in op.properties.items():
             if name in skipped or name == segments:
@@ -319,6 +324,15 @@ class TextPrinter:
             if name != segments
         ]
         return entries
+
+    @staticmethod
+    def _has_flat_results(
+        op: Operation, known: decl.Declared, name: str, as_property: bool
+    ) -> bool:
+        """Whether the number of results says which are absent."""
+        sizes = decl.flat_sizes(known.results, len(op.results))
+        found = (op.properties if as_property else op.attributes).get(name)
+        return sizes is not None and found == DenseArrayBase.from_list(i32, sizes)
 
     def _property(
         self, kind: decl.Property | None, name: str, value: Attribute

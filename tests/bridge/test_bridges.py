@@ -197,6 +197,25 @@ te.kernel @k(%x: tensor<5x33xi32>, %z: tensor<5x33xi32>)
   %g = te.compute @g [i: 5] { 1 + 0 * divui(%x[i, 0], %z[i, 0] * 0) } : tensor<5xi32>
   te.return %q, %r, %f, %g
 }""",
+    "a convolution of each channel by itself, in steps": """
+te.kernel @k(%x: tensor<1x6x9x9xf32>, %w: tensor<6x1x3x3xf32>) -> tensor<1x6x5x5xf32> {
+  %y = te.compute @y [n: 1, c: 6, h: 5, w: 5] sum [kh: 3, kw: 3] {
+    %x[n, c, 2 * h + kh - 1, 2 * w + kw - 1] else 0.0 * %w[c, 0, kh, kw]
+  } : tensor<1x6x5x5xf32>
+  te.return %y
+}""",
+    "a concatenation of shorts, rows of halves by number, and nothing": """
+te.kernel @k(%x: tensor<2x3xi16>, %z: tensor<2x4xi16>, %h: tensor<9x3xf16>, %id: tensor<4xi64>,
+             %none: tensor<0x5xf32>) -> (tensor<2x7xi16>, tensor<4x3xf16>, tensor<0x5xf32>) {
+  %c = te.compute @c [i: 2, j: 7] {
+    select(j < 3, %x[i, j] else 0, %z[i, j - 3] else 0)
+  } : tensor<2x7xi16>
+  %g = te.compute @g [i: 4, j: 3] {
+    %h[(index_cast(absi(%id[i]), index)), j] + %h[j, 0]
+  } : tensor<4x3xf16>
+  %n = te.compute @n [i: 0, j: 5] { exp(%none[i, j]) } : tensor<0x5xf32>
+  te.return %c, %g, %n
+}""",
     "booleans and small integers": """
 te.kernel @k(%x: tensor<7xi8>, %m: tensor<7xi1>) -> (tensor<7xi1>, tensor<i32>, tensor<i1>) {
   %p = te.compute @p [i: 7] { %x[i] > 0 } : tensor<7xi1>

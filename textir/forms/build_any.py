@@ -99,6 +99,12 @@ def _uniform(builder: Builder, node: Node, place: Place) -> Task | None:
     if types is not None and known is not None and not known.has_results:
         _check_operand_types(op_class, values, result_types, types[0])
         result_types = ()
+    if known is not None and known.result_segments is not None:
+        name, as_property = known.result_segments
+        sizes = decl.flat_sizes(known.results, len(result_types))
+        if sizes is not None:
+            kept = properties if as_property else attributes
+            kept.setdefault(name, DenseArrayBase.from_list(i32, sizes))
     blocks = builder.successors(successors) if successors else ()
     op = fastir.create(op_class, values, result_types, properties, attributes, blocks)
     return _finished(builder, op, regions, place)
