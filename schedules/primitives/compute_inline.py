@@ -19,6 +19,7 @@ from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import dim, substitute, sym, used
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.loop import CoeffOp, IndexOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import make_read
 from .index_value import Guard, IndexBuilder, zero_of
@@ -64,11 +65,9 @@ def compute_inline(kernel: KernelOp, compute: str) -> None:
     for reader in readers:
         _Inliner(stmt, reader).run()
         normalize_stmt(reader)
-    root.detach()
-    root.erase()
+    erase(root)
     for alloc in allocs:
-        alloc.detach()
-        alloc.erase()
+        erase(alloc)
 
 
 def _require_inlinable(stmt: StmtOp) -> None:
@@ -141,8 +140,7 @@ class _Inliner:
             value = made[key] if key in made else self._inline(read, number)
             made[key] = value
             read.res.replace_all_uses_with(value)
-            read.detach()
-            read.erase()
+            erase(read)
 
     def _inline(self, read: ReadOp, number: int) -> SSAValue:
         """The value of one read, computed before it."""

@@ -23,6 +23,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import const, dim, substitute, sym
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.combiners import neutral_elements
 from ...dialects.index_space import AxisAttr
 from ...dialects.loop import ForOp, IndexOp, KernelOp, StmtOp, YieldOp, buffer_type
@@ -176,5 +177,4 @@ def _start_at_one(stmt: StmtOp) -> None:
         if isinstance(op, IndexOp) and op.axis.data == old.label:
             value = IndexBuilder(stmt, op).value(moved[at])
             op.res.replace_all_uses_with(value)
-            op.detach()
-            op.erase()
+            erase(op)
