@@ -27,6 +27,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ..core.affine import Range
 from ..core.irtypes import int_attr
+from ..core.walk import ancestors
 
 PARALLEL = "parallel"
 REDUCE = "reduce"
@@ -142,9 +143,7 @@ def enclosing_axes(op: Operation) -> tuple[AxisAttr, ...]:
 
     Raises: VerifyException: there is none.
     """
-    parent = op.parent_op()
-    while parent is not None:
-        if "axes" in parent.properties:
-            return index_space(parent)
-        parent = parent.parent_op()
+    for around in ancestors(op):
+        if "axes" in around.properties:
+            return index_space(around)
     raise VerifyException(f"{op.name} stands outside any index space")

@@ -9,7 +9,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSymExpr
 
 from ...core.affine import Range, Ranges, bounds, dim, simplify_map, substitute, sym, used
-from ...core.walk import erase
+from ...core.walk import ancestors, erase
 from ...dialects.loop import (
     AllocOp,
     BufferType,
@@ -277,8 +277,4 @@ def position_in(block: Block, op: Operation) -> Operation:
 
 def kernel_of(op: Operation) -> KernelOp:
     """The kernel around an op."""
-    parent = op.parent_op()
-    while not isinstance(parent, KernelOp):
-        assert parent is not None
-        parent = parent.parent_op()
-    return parent
+    return next(around for around in ancestors(op) if isinstance(around, KernelOp))
