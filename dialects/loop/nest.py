@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     ArrayAttr,
-    DenseIntOrFPElementsAttr,
     IndexType,
     IntegerAttr,
     StringAttr,
@@ -49,7 +48,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.irtypes import int_attr, ints
-from ..index_space import AxisAttr, verify_combiner, verify_index_space
+from ..index_space import AnyCoeffOp, AnyIndexOp, AxisAttr, verify_combiner, verify_index_space
 from .types import KINDS, BufferType, buffer_type
 
 
@@ -283,6 +282,9 @@ class StmtOp(IRDLOperation):
         last = self.body.block.last_op
         if not isinstance(last, YieldOp) or len(last.operands) != len(self.outs):
             raise VerifyException("a statement's body yields one value for each out buffer")
+        for got, out in zip(last.operand_types, self.outs, strict=True):
+            if got != (expected := buffer_type(out).element_type):
+                raise VerifyException(f"yields {got} to a buffer of {expected}")
 
 
 @irdl_op_definition
@@ -318,26 +320,18 @@ class ReadOp(IRDLOperation):
 
 
 @irdl_op_definition
-class IndexOp(IRDLOperation):
+class IndexOp(AnyIndexOp):
     """The position along one axis of the enclosing statement."""
 
     name = "loop.index"
-    axis = prop_def(StringAttr)
-    res = result_def(IndexType)
     traits = traits_def(Pure(), HasAncestor(StmtOp))
-
-    def __init__(self, axis: str):
-        super().__init__(properties={"axis": StringAttr(axis)}, result_types=[IndexType()])
 
 
 @irdl_op_definition
-class CoeffOp(IRDLOperation):
+class CoeffOp(AnyCoeffOp):
     """As `te.coeff`, inside a statement; the map's symbols are the statement's ivs."""
 
     name = "loop.coeff"
-    values = prop_def(DenseIntOrFPElementsAttr)
-    map = prop_def(AffineMapAttr)
-    res = result_def()
     traits = traits_def(Pure(), HasAncestor(StmtOp))
 
 

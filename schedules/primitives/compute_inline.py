@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import AffineMapAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
@@ -256,10 +255,7 @@ class _Inliner:
         axes = [dim(i) for i in range(len(self.reader.axes))]
         dims = [substitute(place, axes, symbols) for place in places]
         map_ = op.map.data.replace_dims_and_symbols(dims, [], len(axes), len(self.reader.ivs))
-        return CoeffOp(
-            properties={"values": op.values, "map": AffineMapAttr(map_)},
-            result_types=[op.res.type],
-        )
+        return CoeffOp(op.values, map_)
 
 
 def _names_opaque(expr: AffineExpr, num_opaque: int) -> bool:
