@@ -235,6 +235,46 @@ def test_a_child_that_is_forked_amid_calls_runs_models():
     assert out.split() == ["parent"]
 
 
+def test_no_lock_outlives_its_thread_in_a_forked_child():
+    """Another thread allocates memory, loads plug-ins and makes the pool when the child is made."""
+    out = in_new_process(
+        """
+    import os, threading, warnings
+    warnings.simplefilter("ignore")
+    import numpy as np
+    from nnc.core import extensions
+    from nnc.runtime import arrays, threads
+    inside, stop = threading.Event(), threading.Event()
+    def hold():
+        locks = arrays._FREE.lock, extensions._lock, threads_lock
+        with locks[0].held, locks[1].held, locks[2].held:
+            inside.set()
+            stop.wait()
+    threads_lock = threads._Process.lock
+    other = threading.Thread(target=hold)
+    other.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        arrays.aligned_empty((arrays.RECYCLED_BYTES,), np.dtype("float32"))
+        extensions.table("operator")
+        with threads_lock.held:
+            os._exit(7)
+    for _ in range(500):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        stop.wait(0.02)
+    else:
+        os.kill(child, 9)
+    stop.set()
+    other.join()
+    print(os.waitstatus_to_exitcode(status) if done else "the child waits")
+    """
+    )
+    assert out.split() == ["7"]
+
+
 def test_no_wake_up_is_lost():
     """Pauses around the time that threads spin before they sleep: a lost one would hang."""
     out = in_new_process(
