@@ -78,13 +78,15 @@ class Pool:
         self._threads.append(thread)
 
     def stop(self) -> None:
-        """End the workers and wait for them."""
-        with self._busy:
-            if self._threads:
-                self._run(self._address, None, None, len(self._threads) + 1)
-            for thread in self._threads:
-                thread.join()
-            self._threads.clear()
+        """End the workers and wait for them.
+
+        The pool stays in use: whoever calls later, as another exit handler may, runs alone.
+        """
+        self._busy.acquire()
+        if self._threads:
+            self._run(self._address, None, None, len(self._threads) + 1)
+        for thread in self._threads:
+            thread.join()
 
 
 class _Process:

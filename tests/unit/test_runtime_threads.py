@@ -291,6 +291,29 @@ def test_no_wake_up_is_lost():
     assert out.split() == ["done"]
 
 
+def test_an_exit_handler_may_run_models():
+    """It runs after the workers have ended, for it was there before them."""
+    out = in_new_process(
+        """
+    import atexit
+    def last():
+        (y,) = model(x=x).values()
+        print(y.tobytes() == expected.tobytes())
+    atexit.register(last)
+    import numpy as np
+    import nnc
+    rows = "tensor<400x300xf32>"
+    model = nnc.compile(nnc.parse(
+        f"func.func @main(%x: {rows}) -> {rows} {{ "
+        f"%y = graph.softmax(%x) : {rows} func.return %y }}"
+    ), threads=8)
+    x = np.random.default_rng(0).standard_normal((400, 300), np.float32)
+    (expected,) = model(x=x).values()
+    """
+    )
+    assert out.split() == ["True"]
+
+
 def test_workers_end_with_the_process():
     out = in_new_process(
         SETUP
