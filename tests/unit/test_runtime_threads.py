@@ -295,18 +295,21 @@ def test_an_exit_handler_may_run_models():
     """It runs after the workers have ended, for it was there before them."""
     out = in_new_process(
         """
-    import atexit
+    import atexit, time
     def last():
+        start = threads.Pool._start_worker  # a worker that is started now looks for work at once
+        threads.Pool._start_worker = lambda *given: (start(*given), time.sleep(0.05))
         (y,) = model(x=x).values()
         print(y.tobytes() == expected.tobytes())
     atexit.register(last)
     import numpy as np
     import nnc
+    from nnc.runtime import threads
     rows = "tensor<400x300xf32>"
     model = nnc.compile(nnc.parse(
         f"func.func @main(%x: {rows}) -> {rows} {{ "
         f"%y = graph.softmax(%x) : {rows} func.return %y }}"
-    ), threads=8)
+    ), threads=2)
     x = np.random.default_rng(0).standard_normal((400, 300), np.float32)
     (expected,) = model(x=x).values()
     """
