@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import (
     Attribute,
     Block,
+    Operation,
     Region,
     SSAValue,
 )
@@ -201,6 +202,12 @@ class ForOp(IRDLOperation):
     def variable(self) -> SSAValue:
         """The loop variable (an `index`)."""
         return self.body.block.args[0]
+
+    @property
+    def only_op(self) -> Operation | None:
+        """The one op inside, as in a perfect nest; `None` where there are several, or none."""
+        block = self.body.block
+        return block.first_op if block.first_op is block.last_op else None
 
     @property
     def constant_range(self) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ def fuse(kernel: KernelOp, outer: str, inner: str) -> str:
 
 def _require_nested(outer: ForOp, inner: ForOp) -> None:
     """Raises: ScheduleError: `inner` is not all that `outer` holds."""
-    if inner.parent is outer.body.block and outer.body.block.first_op is outer.body.block.last_op:
+    if outer.only_op is inner:
         return
     names = f"'{inner.loop_name.data}'", f"'{outer.loop_name.data}'"
     if inner.parent is outer.body.block:
