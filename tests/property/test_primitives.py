@@ -29,6 +29,7 @@ from te_kernels import (
     random_inputs,
     recurrence,
     reshape,
+    skewed_gather,
     softmax,
     tensor,
 )
@@ -62,6 +63,7 @@ KERNELS: dict[str, st.SearchStrategy[te.KernelOp]] = {
     "argmax": st.builds(argmax, SOME, EXTENTS),
     "reshape": st.builds(reshape, SOME, SOME),
     "gather": st.builds(gather, SOME, SOME, EXTENTS),
+    "skewed gather": st.builds(skewed_gather, SOME, SOME, SOME),
     "dot": st.builds(dot, SOME, EXTENTS, st.sampled_from([2, 4, 5]), st.sampled_from([2, 4])),
     "recurrence": st.builds(recurrence, st.integers(0, 4), st.integers(1, 4), st.booleans()),
 }
@@ -164,6 +166,7 @@ ONE_OF_EACH: dict[str, te.KernelOp] = {
     "argmax": argmax(3, 4),
     "reshape": reshape(3, 4),
     "gather": gather(4, 3, 5),
+    "skewed gather": skewed_gather(4, 3, 5),
     "recurrence": recurrence(3, 4, False),
 }
 
@@ -192,6 +195,21 @@ def test_every_attachment_keeps_the_meaning_or_is_refused(
                     assert str(s.kernel) == before, "a refused primitive has edited the kernel"
 
             check(made, schedule, tiles=False)
+
+
+@pytest.mark.parametrize("kind", ONE_OF_EACH)
+def test_every_inlining_keeps_the_meaning_or_is_refused(kind: str) -> None:
+    made = ONE_OF_EACH[kind]
+    for compute in Schedule(KernelConverter(made).convert()).computes():
+
+        def schedule(s: Schedule, compute: str = compute) -> None:
+            before = str(s.kernel)
+            try:
+                s.compute_inline(compute)
+            except ScheduleError:
+                assert str(s.kernel) == before, "a refused primitive has edited the kernel"
+
+        check(made, schedule)
 
 
 @pytest.mark.parametrize("move", ["compute_at", "reverse_compute_at"])

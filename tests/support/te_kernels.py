@@ -142,6 +142,22 @@ def gather(rows: int, width: int, count: int) -> te.KernelOp:
     return build("gather", args, body)
 
 
+def skewed_gather(rows: int, width: int, count: int) -> te.KernelOp:
+    """As `gather`, of quotients and remainders of what may be negative."""
+
+    def body(b: KernelBuilder, table: Tensor, ids: Tensor) -> list[Tensor]:
+        s = b.compute(
+            "s",
+            {"r": rows, "j": width},
+            lambda r, j: table[(j - r) % rows, (j - r) // 2 + rows // 2] * 0.5,
+        )
+        y = b.compute("y", {"n": count, "j": width}, lambda n, j: s[ids[n], j] + 1.0)
+        return [y]
+
+    args = {"table": tensor(rows, (rows + width) // 2 + 1), "ids": tensor(count, element=i32)}
+    return build("skewed", args, body)
+
+
 def dot(m: int, n: int, k: int, terms: int) -> te.KernelOp:
     """Bytes or shorts: the shape of an intrinsic, and of what it could be taken for."""
 

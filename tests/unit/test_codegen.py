@@ -32,7 +32,7 @@ def tensor(element: Attribute, *shape: int) -> TensorType[Any]:
     return TensorType(element, list(shape))
 
 
-Step = Callable[[Schedule], None]
+Step = Callable[[Schedule], object]
 
 
 def as_it_is(_: Schedule) -> None:
