@@ -17,12 +17,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     StringAttr,
 )
-from xdsl.ir import (
-    Attribute,
-    Operation,
-    ParametrizedAttribute,
-    Region,
-)
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, Region
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     IRDLOperation,

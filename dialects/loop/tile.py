@@ -13,15 +13,8 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i1,
 )
-from xdsl.ir import (
-    Attribute,
-    Region,
-    SSAValue,
-)
-from xdsl.ir.affine import (
-    AffineMap,
-    AffineSet,
-)
+from xdsl.ir import Attribute, Region, SSAValue
+from xdsl.ir.affine import AffineMap, AffineSet
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,

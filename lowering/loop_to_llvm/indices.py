@@ -13,14 +13,7 @@ from dataclasses import dataclass, field
 from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineExpr
 
-from ...core.affine import (
-    Range,
-    Ranges,
-    bounds,
-    dim,
-    linear_terms,
-    used,
-)
+from ...core.affine import Range, Ranges, bounds, dim, linear_terms, used
 from .text import FunctionWriter, Scope
 
 LANE = dim(0)

@@ -22,15 +22,7 @@ from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import (
-    Compute,
-    Kernel,
-    loops_like,
-    out_stride,
-    read_stride,
-    streamed,
-    vector_stride,
-)
+from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, streamed, vector_stride
 from .elementwise import share
 from .register_tile import RegisterTile, TileLoops, nest_tile
 

@@ -35,14 +35,7 @@ from ...dialects.loop import (
 )
 from ...dialects.loop.build import loop_nest
 from .localize import Place, places_of, widen
-from .lookup import (
-    buffer_name,
-    find_stmt,
-    listing,
-    nest_root,
-    require_alone,
-    stmts_in,
-)
+from .lookup import buffer_name, find_stmt, listing, nest_root, require_alone, stmts_in
 from .rewrite import normalize, position_in, replace_buffer, set_ivs
 from .space import FREE, loop_of, loops_around, reads_in, role
 
