@@ -7,6 +7,7 @@ from collections.abc import Callable
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 from xdsl.dialects.func import FuncOp
 
+from ..core.walk import erase
 from ..dialects.sched import ScheduleOp
 from ..dialects.te import CallOp, KernelOp
 from ..lowering.llvm_to_object import assembly, merge_modules
@@ -63,8 +64,7 @@ def emit_loop(module: ModuleOp, options: Options, timings: Timings) -> str:
                 name = call.callee.string_value()
                 call.callee = SymbolRefAttr(compiler.kernels.symbols[name])
         else:
-            op.detach()
-            op.erase()
+            erase(op)
     for kernel in reversed(compiler.kernels.lowered.values()):
         kernel.detach()
         first = module.body.block.first_op

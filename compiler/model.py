@@ -7,11 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from threading import RLock
 from typing import TYPE_CHECKING, cast
-from weakref import WeakSet
 
 from ..core.errors import InputError
+from ..core.locks import ForkSafeLock
 from ..runtime.arrays import Array
 from ..runtime.executable import Executable, joined
 from ..runtime.inputs import as_array, check_names, check_shape
@@ -94,10 +93,6 @@ class _Variant:
     compiled: Compiled | None = None
 
 
-_MODELS: WeakSet[Model] = WeakSet()
-"""All that live: a forked child must not wait for a thread that stayed with its parent."""
-
-
 class Model:
     """A compiled model: call it with arrays by input name, get arrays by output name.
 
@@ -128,8 +123,7 @@ class Model:
         self.timings = timings
         self._load, self._shapes, self._cache, self._store = load, shapes, cache, store
         self._variants: OrderedDict[Shapes, _Variant] = OrderedDict()
-        self._lock = RLock()
-        _MODELS.add(self)
+        self._lock = ForkSafeLock()
         with timings.stage("find in cache"):
             head = cache.head() if cache is not None else None
         if head is not None:
@@ -141,10 +135,6 @@ class Model:
         if all(signature.is_static for signature in self.inputs):
             self._known = tuple(cast("tuple[int, ...]", each.shape) for each in self.inputs)
             self._static = self.executable(self._known)
-
-    def renew_lock(self) -> None:
-        """Forget who holds the lock; in a child that was forked while another thread compiled."""
-        self._lock = RLock()
 
     def _read_signatures(self) -> tuple[list[Signature], list[Signature]]:
         from .signature import input_signatures, output_signatures
@@ -222,7 +212,7 @@ class Model:
 
         Raises: NncError: it cannot be compiled for them.
         """
-        with self._lock:
+        with self._lock.held:
             found = self._variants.get(shapes)
             if found is None and (executable := self._from_cache(shapes)) is not None:
                 found = _Variant(executable)
@@ -238,7 +228,7 @@ class Model:
 
         Raises: NncError: it cannot be compiled for them.
         """
-        with self._lock:
+        with self._lock.held:
             found = self._variants.get(shapes)
             if found is None or found.compiled is None:
                 made = self._compile(shapes, None)
@@ -282,12 +272,3 @@ class Model:
             elif kernels is not None:
                 kernels.trim()
         return made
-
-
-def _renew_locks() -> None:
-    for model in _MODELS:
-        model.renew_lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_locks)

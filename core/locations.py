@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import cast
 
 from xdsl.dialects.builtin import (
@@ -18,7 +19,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Operation
 
-from .walk import walk
+from .walk import ancestors, walk
 
 MAX_FUSED = 8
 """A fused location holds at most this many: one op can stand for hundreds after folding."""
@@ -29,13 +30,8 @@ def describe(op: Operation) -> str:
 
     `net.nn:12:5` for a text, `node 'Conv_4'` for a model, the op's name where nothing is known.
     """
-    current: Operation | None = op
-    while current is not None:
-        text = describe_location(current.location)
-        if text is not None:
-            return text
-        current = current.parent_op()
-    return op.name
+    texts = (describe_location(current.location) for current in chain([op], ancestors(op)))
+    return next((text for text in texts if text is not None), op.name)
 
 
 def describe_location(location: Attribute) -> str | None:

@@ -32,12 +32,7 @@ from xdsl.folder import Folder
 from xdsl.ir import Operation, SSAValue, Use
 from xdsl.pattern_rewriter import PatternRewriter, RewritePattern
 from xdsl.rewriter import InsertPoint
-from xdsl.traits import (
-    ConstantLike,
-    HasCanonicalizationPatternsTrait,
-    HasFolder,
-    IsolatedFromAbove,
-)
+from xdsl.traits import ConstantLike, HasCanonicalizationPatternsTrait, HasFolder, IsolatedFromAbove
 from xdsl.utils.worklist import Worklist
 
 from .counters import active, may

@@ -32,12 +32,17 @@ def blocks(root: Operation) -> Iterator[Block]:
             yield from region.blocks
 
 
+def ancestors(op: Operation) -> Iterator[Operation]:
+    """The ops around `op`, the nearest first."""
+    parent = op.parent_op()
+    while parent is not None:
+        yield parent
+        parent = parent.parent_op()
+
+
 def is_inside(op: Operation, root: Operation) -> bool:
     """Whether `op` is `root` or somewhere in its regions."""
-    current: Operation | None = op
-    while current is not None and current is not root:
-        current = current.parent_op()
-    return current is root
+    return op is root or any(around is root for around in ancestors(op))
 
 
 def erase(op: Operation) -> None:

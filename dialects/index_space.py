@@ -1,6 +1,7 @@
 """Index spaces: the named axes that te computes and loop statements run over, and combiners.
 
-A space lists its parallel axes first, then the axes that a combiner runs over.
+A space lists its parallel axes first, then the axes that a combiner runs over. The ops of both
+dialects that speak of a point of it stand here, too.
 """
 
 from __future__ import annotations
@@ -9,24 +10,29 @@ from collections.abc import Sequence
 from typing import cast
 
 from xdsl.dialects.builtin import (
+    AffineMapAttr,
     ArrayAttr,
+    DenseIntOrFPElementsAttr,
+    IndexType,
     IntegerAttr,
     StringAttr,
 )
-from xdsl.ir import (
-    Attribute,
-    Operation,
-    ParametrizedAttribute,
-    Region,
-)
+from xdsl.ir import Attribute, Operation, ParametrizedAttribute, Region
+from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
+    IRDLOperation,
     irdl_attr_definition,
     param_def,
+    prop_def,
+    result_def,
+    traits_def,
 )
+from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from ..core.affine import Range
 from ..core.irtypes import int_attr
+from ..core.walk import ancestors
 
 PARALLEL = "parallel"
 REDUCE = "reduce"
@@ -142,9 +148,52 @@ def enclosing_axes(op: Operation) -> tuple[AxisAttr, ...]:
 
     Raises: VerifyException: there is none.
     """
-    parent = op.parent_op()
-    while parent is not None:
-        if "axes" in parent.properties:
-            return index_space(parent)
-        parent = parent.parent_op()
+    for around in ancestors(op):
+        if "axes" in around.properties:
+            return index_space(around)
     raise VerifyException(f"{op.name} stands outside any index space")
+
+
+class AnyIndexOp(IRDLOperation):
+    """The position along one axis of the enclosing index space, as an `index`. Pretty: the name."""
+
+    axis = prop_def(StringAttr)
+    res = result_def(IndexType)
+    traits = traits_def(Pure())
+
+    def __init__(self, axis: str):
+        super().__init__(properties={"axis": StringAttr(axis)}, result_types=[IndexType()])
+
+    def verify_(self) -> None:
+        names = [axis.label for axis in enclosing_axes(self)]
+        if self.axis.data not in names:
+            raise VerifyException(f"no axis '{self.axis.data}', expected one of {', '.join(names)}")
+
+
+class AnyCoeffOp(IRDLOperation):
+    """An entry of a small literal matrix, whose zeros are structural.
+
+        #coeff<[[1.0, 0.0], [0.5, -0.5]] : 2x2xf32>[i, k]
+
+    A zero means that the term is absent (0 * inf cannot appear), which holds when the value is a
+    factor of a summed product; lowering requires that the indices become constants (unrolled).
+    """
+
+    values = prop_def(DenseIntOrFPElementsAttr)
+    map = prop_def(AffineMapAttr)
+    res = result_def()
+    traits = traits_def(Pure())
+
+    def __init__(self, values: DenseIntOrFPElementsAttr, map_: AffineMap):
+        element: Attribute = values.get_element_type()
+        super().__init__(
+            properties={"values": values, "map": AffineMapAttr(map_)}, result_types=[element]
+        )
+
+    def verify_(self) -> None:
+        if self.map.data.num_dims != len(enclosing_axes(self)):
+            raise VerifyException("the map's dimensions differ from the index space")
+        if len(self.map.data.results) != len(self.values.get_shape()):
+            raise VerifyException("the map's results differ from the matrix's rank")
+        if self.res.type != self.values.get_element_type():
+            raise VerifyException(f"reads {self.values.get_element_type()}, is {self.res.type}")

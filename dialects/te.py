@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import (
     AffineMapAttr,
     ArrayAttr,
-    DenseIntOrFPElementsAttr,
     FunctionType,
     IndexType,
     IntegerAttr,
@@ -30,13 +29,7 @@ from xdsl.dialects.builtin import (
     TensorType,
     UnitAttr,
 )
-from xdsl.ir import (
-    Attribute,
-    Block,
-    Dialect,
-    Region,
-    SSAValue,
-)
+from xdsl.ir import Attribute, Block, Dialect, Region, SSAValue
 from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     IRDLOperation,
@@ -64,6 +57,8 @@ from xdsl.utils.exceptions import VerifyException
 from ..core.affine import Ranges, bounds
 from ..core.irtypes import ints, strings, tensor_element, tensor_shape
 from .index_space import (
+    AnyCoeffOp,
+    AnyIndexOp,
     AxisAttr,
     axis_ranges,
     enclosing_axes,
@@ -282,50 +277,17 @@ def verify_read(op: ReadOp, shape: Sequence[int], element_type: Attribute) -> No
 
 
 @irdl_op_definition
-class CoeffOp(IRDLOperation):
-    """An entry of a small literal matrix, whose zeros are structural.
-
-        #coeff<[[1.0, 0.0], [0.5, -0.5]] : 2x2xf32>[i, k]
-
-    A zero means that the term is absent (0 * inf cannot appear), which holds when the value is a
-    factor of a summed product; lowering requires that the indices become constants (unrolled).
-    """
+class CoeffOp(AnyCoeffOp):
+    """An entry of a literal matrix; the map's dimensions are the axes of the compute."""
 
     name = "te.coeff"
-    values = prop_def(DenseIntOrFPElementsAttr)
-    map = prop_def(AffineMapAttr)
-    res = result_def()
-    traits = traits_def(Pure())
-
-    def __init__(self, values: DenseIntOrFPElementsAttr, map_: AffineMap):
-        element: Attribute = values.get_element_type()
-        super().__init__(
-            properties={"values": values, "map": AffineMapAttr(map_)}, result_types=[element]
-        )
-
-    def verify_(self) -> None:
-        if self.map.data.num_dims != len(enclosing_axes(self)):
-            raise VerifyException("the map's dimensions differ from the index space")
-        if len(self.map.data.results) != len(self.values.get_shape()):
-            raise VerifyException("the map's results differ from the matrix's rank")
 
 
 @irdl_op_definition
-class IndexOp(IRDLOperation):
-    """The position along one axis of the enclosing index space, as an `index`. Pretty: the name."""
+class IndexOp(AnyIndexOp):
+    """The position along one axis of the enclosing compute."""
 
     name = "te.index"
-    axis = prop_def(StringAttr)
-    res = result_def(IndexType)
-    traits = traits_def(Pure())
-
-    def __init__(self, axis: str):
-        super().__init__(properties={"axis": StringAttr(axis)}, result_types=[IndexType()])
-
-    def verify_(self) -> None:
-        names = [axis.label for axis in enclosing_axes(self)]
-        if self.axis.data not in names:
-            raise VerifyException(f"no axis '{self.axis.data}', expected one of {', '.join(names)}")
 
 
 @irdl_op_definition

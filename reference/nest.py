@@ -44,8 +44,7 @@ def chain_of(op: loop.ForOp) -> Chain | None:
         if current.inits:
             return None
         loops.append(current)
-        block = current.body.block
-        current = block.first_op if block.first_op is block.last_op else None
+        current = current.only_op
     return Chain(loops, current) if isinstance(current, loop.StmtOp) else None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -14,7 +14,7 @@ from xdsl.ir import Attribute, Operation
 from ..core import symbolic
 from ..core.dtypes import numpy_dtype
 from ..core.irtypes import tensor_element, tensor_shape
-from ..core.walk import walk
+from ..core.walk import ancestors, walk
 from ..dialects import loop, te
 from ..dialects.graph import base as graph
 from ..dialects.graph.types import dims
@@ -126,18 +126,11 @@ def _contracted(op: Operation) -> int:
     points = prod(
         {a.label: a.extent for t in operands for a in t.axes if a.label not in labels}.values()
     )
-    for parent in _parents(op):
+    for parent in ancestors(op):
         if isinstance(parent, loop.ForOp) and parent.inits:
             span = parent.constant_range
             points *= 1 if span is None else max(1, span[1] - span[0])
     return points
-
-
-def _parents(op: Operation) -> Iterator[Operation]:
-    parent = op.parent_op()
-    while parent is not None:
-        yield parent
-        parent = parent.parent_op()
 
 
 def inputs_for(

@@ -10,11 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable
 from ctypes import addressof, c_char
 from math import prod
-from threading import RLock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ..core.locks import ForkSafeLock
 
 Array = npt.NDArray[Any]
 LINE = 64
@@ -48,11 +49,11 @@ class _FreeBlocks:
     def __init__(self) -> None:
         self.blocks: OrderedDict[int, list[npt.NDArray[np.uint8]]] = OrderedDict()
         self.total = 0
-        self.lock = RLock()  # an array may be freed, by the collector, while we hold it
+        self.lock = ForkSafeLock()  # an array may be freed, by the collector, while we hold it
 
     def take(self, size: int) -> npt.NDArray[np.uint8]:
         """A block of `size` bytes, a free one if there is one."""
-        with self.lock:
+        with self.lock.held:
             found = self.blocks.get(size)
             if found:
                 self.total -= size
@@ -61,7 +62,7 @@ class _FreeBlocks:
 
     def give(self, block: npt.NDArray[np.uint8]) -> None:
         """Keep a block for later."""
-        with self.lock:
+        with self.lock.held:
             self.blocks.setdefault(block.size, []).append(block)
             self.blocks.move_to_end(block.size)
             self.total += block.size

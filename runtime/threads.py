@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..core.locks import ForkSafeLock
 from .arrays import aligned_bytes
 
 _RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
@@ -77,20 +78,22 @@ class Pool:
         self._threads.append(thread)
 
     def stop(self) -> None:
-        """End the workers and wait for them."""
-        with self._busy:
-            if self._threads:
-                self._run(self._address, None, None, len(self._threads) + 1)
-            for thread in self._threads:
-                thread.join()
-            self._threads.clear()
+        """End the workers and wait for them.
+
+        The pool stays in use: whoever calls later, as another exit handler may, runs alone.
+        """
+        self._busy.acquire()
+        if self._threads:
+            self._run(self._address, None, None, len(self._threads) + 1)
+        for thread in self._threads:
+            thread.join()
 
 
 class _Process:
     """The pool of this process; a forked child starts without one, for its threads are gone."""
 
     pool: Pool | None = None
-    lock = threading.Lock()
+    lock = ForkSafeLock()
 
 
 def pool(code: Callable[[], PoolCode]) -> Pool:
@@ -98,7 +101,7 @@ def pool(code: Callable[[], PoolCode]) -> Pool:
     found = _Process.pool
     if found is not None:
         return found
-    with _Process.lock:
+    with _Process.lock.held:
         if _Process.pool is None:
             _Process.pool = Pool(code())
         return _Process.pool
@@ -106,7 +109,6 @@ def pool(code: Callable[[], PoolCode]) -> Pool:
 
 def _forget_pool() -> None:
     _Process.pool = None
-    _Process.lock = threading.Lock()
 
 
 def _stop_pool() -> None:

@@ -28,6 +28,7 @@ from xdsl.passes import ModulePass
 
 from ..core.errors import ScheduleError
 from ..core.locations import describe
+from ..core.walk import erase
 from ..dialects import loop, sched
 from .primitives.choose import filled
 from .primitives.lookup import suggestion
@@ -50,8 +51,7 @@ class ApplySchedulesPass(ModulePass):
         for schedule in list(op.body.block.ops):
             if isinstance(schedule, sched.ScheduleOp):
                 apply_schedule(find_kernel(schedule, kernels), schedule)
-                schedule.detach()
-                schedule.erase()
+                erase(schedule)
 
 
 def find_kernel(schedule: sched.ScheduleOp, kernels: dict[str, loop.KernelOp]) -> loop.KernelOp:

@@ -20,11 +20,7 @@ from xdsl.dialects.builtin import (
     i64,
 )
 from xdsl.ir import Attribute
-from xdsl.utils.exceptions import (
-    ParseError,
-    UnregisteredConstructException,
-    VerifyException,
-)
+from xdsl.utils.exceptions import ParseError, UnregisteredConstructException, VerifyException
 
 from . import scan
 from .errors import NOWHERE, Malformed, did_you_mean

@@ -10,6 +10,8 @@ from typing import Any
 
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
+from ..core.walk import ancestors
+
 Difference = str | None
 
 
@@ -132,11 +134,7 @@ def _short(value: Any) -> str:
 
 def _path(op: Operation) -> str:
     """`builtin.module > func.func > arith.addi`, from the outside in, at most five of them."""
-    names: list[str] = []
-    current: Operation | None = op
-    while current is not None and len(names) < 5:
-        names.append(current.name)
-        current = current.parent_op()
-    if current is not None:
-        names.append("...")
+    names = [current.name for current in (op, *ancestors(op))]
+    if len(names) > 5:
+        names[5:] = ["..."]
     return " > ".join(reversed(names))

@@ -20,7 +20,6 @@ from xdsl.dialects.builtin import (
     i1,
 )
 from xdsl.ir import Attribute, Block, Operation, SSAValue
-from xdsl.ir.affine import AffineExpr
 
 from . import scalar_ops
 from .index_text import map_is_stable, order_of_use, text_of
@@ -414,8 +413,3 @@ def _texts(piece: Piece) -> list[str]:
         else:
             stack += part.parts
     return texts
-
-
-def expression_names(exprs: Sequence[AffineExpr]) -> int:
-    """How many nodes there are (for tests of size)."""
-    return sum(1 for expr in exprs for _ in expr.dfs())

@@ -16,10 +16,10 @@ from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from threading import RLock
 from typing import Any
 
 from ..errors import NncError
+from ..locks import ForkSafeLock
 from .owner import Plugin, Registration, caller, frames
 
 VARIABLE = "NNC_PLUGINS"
@@ -49,7 +49,7 @@ class _State:
 
 _state = _State()
 _versions = count(1)
-_lock = RLock()
+_lock = ForkSafeLock()
 
 
 def register(kind: str, name: str, value: Any, taken: Collection[str] = ()) -> Registration:
@@ -63,7 +63,7 @@ def register(kind: str, name: str, value: Any, taken: Collection[str] = ()) -> R
 
     Raises: NncError: the name is taken; both owners are named, and the line that asked for it.
     """
-    with _lock:
+    with _lock.held:
         owner, place, file = caller(_state.loading)
         made = Registration(kind, name, value, owner, place, file, _state.loading is None)
         if name in taken:
@@ -145,7 +145,7 @@ def ensure() -> None:
     """
     if _state.is_loaded:
         return
-    with _lock:
+    with _lock.held:
         if _state.is_loaded or _state.is_busy:
             return  # a plug-in that looks something up sees the plug-ins before it
         if _state.failure is not None:

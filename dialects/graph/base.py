@@ -12,20 +12,8 @@ from enum import IntEnum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
-from xdsl.dialects.builtin import (
-    BytesAttr,
-    DenseIntOrFPElementsAttr,
-    StringAttr,
-    TensorType,
-)
-from xdsl.ir import (
-    Attribute,
-    Block,
-    BlockArgument,
-    Data,
-    Region,
-    SSAValue,
-)
+from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, StringAttr, TensorType
+from xdsl.ir import Attribute, Block, BlockArgument, Data, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     irdl_attr_definition,

@@ -51,6 +51,30 @@ class AnyConvOp(WindowOp):
             expect_rank("b", b, 1)
         return x, w, common_element(x=x, w=w, b=b)
 
+    def infer(self) -> Sequence[Attribute]:
+        x, w, element = self.read_operands()
+        channels = None if w.dims is None else self.out_channels(w.dims)
+        self.check_bias(channels)
+        if x.dims is None:
+            return [tensor_type(None, element)]
+        if w.dims is not None:
+            self.check_channels(x.dims, w.dims)
+        window = self.window
+        spatial = (None,) * (len(x.dims) - 2) if window is None else window.out
+        return [tensor_type((x.dims[0], channels, *spatial), element)]
+
+    @property
+    def window(self) -> Window | None:
+        """The resolved window, `None` if the data's rank or the kernel's extents are unknown.
+
+        Of a transposed convolution, pads are what is cut off.
+
+        Raises: ModelError: it does not fit the data.
+        """
+        data, weights = expect("x", self.x).dims, expect("w", self.w).dims
+        kernel = self.kernel_extents(None if weights is None else weights[2:])
+        return None if data is None or kernel is None else self.resolve(data[2:], kernel)
+
     def infer_operands(self) -> Sequence[Attribute | None]:
         x, w, element = self.read_operands()
         element = element or info(self.res).element
@@ -64,6 +88,14 @@ class AnyConvOp(WindowOp):
             bias = (result[1],)
         types = [tensor_type(data, element), tensor_type(weights, element)]
         return types if self.b is None else [*types, tensor_type(bias, element)]
+
+    @abstractmethod
+    def out_channels(self, weights: Dims) -> MaybeDim:
+        """The channels of the result."""
+
+    @abstractmethod
+    def check_channels(self, data: Dims, weights: Dims) -> None:
+        """Raises: ModelError: the weights are for other numbers of channels than the data has."""
 
     @abstractmethod
     def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
@@ -93,32 +125,13 @@ class ConvOp(AnyConvOp):
     name = "graph.conv"
     ONNX_NAME: ClassVar = "Conv"
 
-    def infer(self) -> Sequence[Attribute]:
-        x, w, element = self.read_operands()
-        channels = None if w.dims is None else w.dims[0]
-        self.check_bias(channels)
-        if x.dims is None:
-            return [tensor_type(None, element)]
-        if w.dims is not None:
-            self._check_channels(x.dims, w.dims)
-        window = self.window
-        spatial = (None,) * (len(x.dims) - 2) if window is None else window.out
-        return [tensor_type((x.dims[0], channels, *spatial), element)]
+    def out_channels(self, weights: Dims) -> MaybeDim:
+        return weights[0]
 
     def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
         return result, self.per_group(data)
 
-    @property
-    def window(self) -> Window | None:
-        """The resolved window, `None` if the data's rank or the kernel's extents are unknown.
-
-        Raises: ModelError: it does not fit the data.
-        """
-        data, weights = expect("x", self.x).dims, expect("w", self.w).dims
-        kernel = self.kernel_extents(None if weights is None else weights[2:])
-        return None if data is None or kernel is None else self.resolve(data[2:], kernel)
-
-    def _check_channels(self, data: Dims, weights: Dims) -> None:
+    def check_channels(self, data: Dims, weights: Dims) -> None:
         group = self.group.value.data
         if isinstance(weights[0], int) and weights[0] % group:
             raise ModelError(f"{weights[0]} output channels in {group} groups")
@@ -146,31 +159,14 @@ class ConvTransposeOp(AnyConvOp):
     output_padding = opt_prop_def(ArrayAttr[IntegerAttr])
     output_shape = opt_prop_def(ArrayAttr[IntegerAttr])
 
-    def infer(self) -> Sequence[Attribute]:
-        x, w, element = self.read_operands()
-        per_group = None if w.dims is None else w.dims[1]
-        channels = None if per_group is None else per_group * self.group.value.data
-        self.check_bias(channels)
-        if x.dims is None:
-            return [tensor_type(None, element)]
-        if w.dims is not None:
-            merge_dim(x.dims[1], w.dims[0])
-        window = self.window
-        spatial = (None,) * (len(x.dims) - 2) if window is None else window.out
-        return [tensor_type((x.dims[0], channels, *spatial), element)]
+    def out_channels(self, weights: Dims) -> MaybeDim:
+        return None if weights[1] is None else weights[1] * self.group.value.data
+
+    def check_channels(self, data: Dims, weights: Dims) -> None:
+        merge_dim(data[1], weights[0])
 
     def weight_channels(self, data: MaybeDim, result: MaybeDim) -> tuple[MaybeDim, MaybeDim]:
         return data, self.per_group(result)
-
-    @property
-    def window(self) -> Window | None:
-        """The resolved window (pads are what is cut off), `None` if not enough is known.
-
-        Raises: ModelError: it does not fit the data.
-        """
-        data, weights = expect("x", self.x).dims, expect("w", self.w).dims
-        kernel = self.kernel_extents(None if weights is None else weights[2:])
-        return None if data is None or kernel is None else self.resolve(data[2:], kernel)
 
     def resolve(self, spatial: Dims, kernel: Sequence[int], *, ceil_mode: bool = False) -> Window:
         del ceil_mode

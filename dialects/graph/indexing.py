@@ -15,16 +15,7 @@ from xdsl.irdl import irdl_op_definition, operand_def, opt_operand_def, opt_prop
 from ...core.errors import ModelError
 from ...core.irtypes import int_attr
 from .base import GraphOp, Pattern
-from .checks import (
-    ALL,
-    I64,
-    INDICES,
-    NUMBERS,
-    common_element,
-    expect,
-    expect_rank,
-    normal_axis,
-)
+from .checks import ALL, I64, INDICES, NUMBERS, common_element, expect, expect_rank, normal_axis
 from .movement import ElementOp
 from .types import Dims, MaybeDim, info, merge_dim, show, tensor_type
 from .values import extents

@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineMap
 
+from ...core.affine import dim
 from ...core.irtypes import strings
 from ..index_space import PARALLEL, AxisAttr
 from .nest import ForOp, ReadOp, StmtOp, YieldOp
@@ -95,6 +96,20 @@ def copy_stmt(
     read = make_read(*source)
     body = Region(Block([read, YieldOp(read.res)]))
     return make_stmt(sym_name, axes, bind, ivs, [dest], body)
+
+
+def copy_nest(
+    symbol: str, axes: Sequence[AxisAttr], source: SSAValue, dest: SSAValue
+) -> list[Operation]:
+    """A canonical nest over `axes` that copies a whole buffer to one of the same extents."""
+    rank = len(axes)
+    plain = AffineMap(rank, rank, tuple(dim(i) for i in range(rank)))
+
+    def leaf(ivs: list[SSAValue]) -> list[Operation]:
+        bind = AffineMap.identity(rank)
+        return [copy_stmt(symbol, axes, bind, ivs, (source, plain), (dest, plain))]
+
+    return loop_nest([(f"{symbol}.{axis.label}", axis.size) for axis in axes], leaf)
 
 
 def plain_axes(extents: Sequence[int], names: Sequence[str] | None = None) -> list[AxisAttr]:

@@ -4,23 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import (
-    AffineMapAttr,
-    ArrayAttr,
-    DenseIntOrFPElementsAttr,
-    IndexType,
-    IntegerAttr,
-    StringAttr,
-)
-from xdsl.ir import (
-    Attribute,
-    Block,
-    Region,
-    SSAValue,
-)
-from xdsl.ir.affine import (
-    AffineMap,
-)
+from xdsl.dialects.builtin import AffineMapAttr, ArrayAttr, IndexType, IntegerAttr, StringAttr
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.ir.affine import AffineMap
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
@@ -49,7 +35,7 @@ from xdsl.traits import (
 from xdsl.utils.exceptions import VerifyException
 
 from ...core.irtypes import int_attr, ints
-from ..index_space import AxisAttr, verify_combiner, verify_index_space
+from ..index_space import AnyCoeffOp, AnyIndexOp, AxisAttr, verify_combiner, verify_index_space
 from .types import KINDS, BufferType, buffer_type
 
 
@@ -204,6 +190,12 @@ class ForOp(IRDLOperation):
         return self.body.block.args[0]
 
     @property
+    def only_op(self) -> Operation | None:
+        """The one op inside, as in a perfect nest; `None` where there are several, or none."""
+        block = self.body.block
+        return block.first_op if block.first_op is block.last_op else None
+
+    @property
     def constant_range(self) -> tuple[int, int] | None:
         """(lower, upper) when both are constants."""
         if self.lower_args or self.upper_args:
@@ -283,6 +275,9 @@ class StmtOp(IRDLOperation):
         last = self.body.block.last_op
         if not isinstance(last, YieldOp) or len(last.operands) != len(self.outs):
             raise VerifyException("a statement's body yields one value for each out buffer")
+        for got, out in zip(last.operand_types, self.outs, strict=True):
+            if got != (expected := buffer_type(out).element_type):
+                raise VerifyException(f"yields {got} to a buffer of {expected}")
 
 
 @irdl_op_definition
@@ -318,26 +313,18 @@ class ReadOp(IRDLOperation):
 
 
 @irdl_op_definition
-class IndexOp(IRDLOperation):
+class IndexOp(AnyIndexOp):
     """The position along one axis of the enclosing statement."""
 
     name = "loop.index"
-    axis = prop_def(StringAttr)
-    res = result_def(IndexType)
     traits = traits_def(Pure(), HasAncestor(StmtOp))
-
-    def __init__(self, axis: str):
-        super().__init__(properties={"axis": StringAttr(axis)}, result_types=[IndexType()])
 
 
 @irdl_op_definition
-class CoeffOp(IRDLOperation):
+class CoeffOp(AnyCoeffOp):
     """As `te.coeff`, inside a statement; the map's symbols are the statement's ivs."""
 
     name = "loop.coeff"
-    values = prop_def(DenseIntOrFPElementsAttr)
-    map = prop_def(AffineMapAttr)
-    res = result_def()
     traits = traits_def(Pure(), HasAncestor(StmtOp))
 
 

@@ -13,15 +13,8 @@ from xdsl.dialects.builtin import (
     StringAttr,
     i1,
 )
-from xdsl.ir import (
-    Attribute,
-    Region,
-    SSAValue,
-)
-from xdsl.ir.affine import (
-    AffineMap,
-    AffineSet,
-)
+from xdsl.ir import Attribute, Region, SSAValue
+from xdsl.ir.affine import AffineMap, AffineSet
 from xdsl.irdl import (
     AttrSizedOperandSegments,
     IRDLOperation,
@@ -48,7 +41,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ...core.affine import Ranges, bounds
 from ..intrinsics import INTRINSICS
-from .types import BufferType, TileType, tile_type
+from .types import BufferType, TileType, buffer_type, tile_type
 
 
 @irdl_op_definition
@@ -131,11 +124,7 @@ class LoadOp(IRDLOperation):
         )
 
     def verify_(self) -> None:
-        assert isinstance(self.res.type, TileType)
-        _verify_access(self, self.source, self.map.data, self.res.type)
-        assert isinstance(self.source.type, BufferType)
-        if self.res.type.element_type != self.source.type.element_type:
-            raise VerifyException("element types of the buffer and the tile differ")
+        _verify_access(self, self.source, self.res)
 
 
 @irdl_op_definition
@@ -168,21 +157,20 @@ class StoreOp(IRDLOperation):
         )
 
     def verify_(self) -> None:
-        assert isinstance(self.value.type, TileType)
-        _verify_access(self, self.dest, self.map.data, self.value.type)
-        assert isinstance(self.dest.type, BufferType)
-        if self.value.type.element_type != self.dest.type.element_type:
-            raise VerifyException("element types of the tile and the buffer differ")
+        _verify_access(self, self.dest, self.value)
 
 
-def _verify_access(op: LoadOp | StoreOp, buffer: SSAValue, map_: AffineMap, tile: TileType) -> None:
-    assert isinstance(buffer.type, BufferType)
+def _verify_access(op: LoadOp | StoreOp, memory: SSAValue, value: SSAValue) -> None:
+    """Whether an op may read a tile from a buffer, or write it there."""
+    buffer, tile, map_ = buffer_type(memory), tile_type(value), op.map.data
     if map_.num_dims != len(op.ivs) + len(tile.axes):
         raise VerifyException("the map's dimensions are the loop variables, then the tile's axes")
     if map_.num_symbols != len(op.indices):
         raise VerifyException("the map's symbols are the opaque indices")
-    if len(map_.results) != len(buffer.type.extents):
+    if len(map_.results) != len(buffer.extents):
         raise VerifyException("the map has one result for each dimension of the buffer")
+    if tile.element_type != buffer.element_type:
+        raise VerifyException("element types of the tile and the buffer differ")
 
 
 @irdl_op_definition

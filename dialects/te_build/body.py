@@ -16,6 +16,7 @@ from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineExpr, A
 from ...core.affine import Range as AxisRange
 from ...core.affine import Ranges, dim, linear_terms, sym
 from ...core.errors import ExpressionError
+from ...core.names import fresh
 from ..te import CoeffOp, IndexOp, ReadOp, YieldOp
 from . import ops
 from .ops import INDEX, Number, Properties, plain
@@ -63,11 +64,7 @@ class Body:
     def bind(self, axis: Hashable, name: str, extent: int) -> Index:
         """An axis that is an object of its own, as an index; it joins the body at its first use."""
         if axis not in self.bound:
-            taken = {label for label, _ in self.axes}
-            label, number = name, 0
-            while label in taken:
-                number += 1
-                label = f"{name}_{number}"
+            label = fresh(name, {label for label, _ in self.axes})
             self.bound[axis] = len(self.axes)
             self.axes.append((label, extent))
         return Index(self, dim(self.bound[axis]))

@@ -14,6 +14,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from ...core.dtypes import element_type, numpy_dtype
 from ...core.errors import ModelError, NncError, UnsupportedError
+from ...core.names import fresh
 from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
 from ...dialects.graph.registry import Operator, by_onnx_name, foreign_forms
 from ...dialects.graph.types import dims, element
@@ -118,9 +119,7 @@ class Builder:
 
     def fresh(self, stem: str) -> str:
         """`adapters.Values.fresh`."""
-        name, count = stem, 0
-        while name in self._taken:
-            name, count = f"{stem}_{count}", count + 1
+        name = fresh(stem, self._taken)
         self._taken.add(name)
         return name
 

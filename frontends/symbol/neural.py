@@ -48,6 +48,26 @@ def _pair(values: tuple[int, ...], what: str) -> list[int]:
     return list(values) if len(values) == 2 else [values[0]] * 2
 
 
+def _on_images(
+    emit: Emitter, onnx_name: str, data: Value, *operands: Value | None, layout: str, **given: Any
+) -> Value:
+    """An operator on NCHW images, given and taken in `layout`."""
+    data = transposed(emit, data, layout, IMAGE, "layout")
+    return transposed(emit, emit(onnx_name, data, *operands, **given), IMAGE, layout, "layout")
+
+
+def _windows(
+    pool_size: tuple[int, ...], strides: tuple[int, ...], padding: tuple[int, ...], ceil_mode: bool
+) -> dict[str, Any]:
+    """The attributes of a pool."""
+    return {
+        "kernel_shape": _pair(pool_size, "pool_size"),
+        "strides": _pair(strides, "strides"),
+        "pads": both_sides(padding),
+        "ceil_mode": int(ceil_mode),
+    }
+
+
 def _conv_shapes(attributes: Mapping[str, Any]) -> Mapping[str, Dims]:
     height, width = _pair(attributes["kernel_size"], "kernel_size")
     extents = {"O": attributes["channels"], "I": None, "H": height, "W": width}
@@ -126,13 +146,14 @@ def conv2d_transpose(
 ) -> Value:
     """The transposed convolution; weight [input channels, channels / groups, height, width]."""
     del channels, use_bias  # in the shapes
-    data = transposed(emit, data, layout, IMAGE, "layout")
     weight = transposed(emit, weight, kernel_layout, KERNEL, "kernel_layout")
-    result = emit(
+    return _on_images(
+        emit,
         "ConvTranspose",
         data,
         weight,
         bias,
+        layout=layout,
         kernel_shape=_pair(kernel_size, "kernel_size"),
         strides=_pair(strides, "strides"),
         pads=both_sides(padding),
@@ -140,7 +161,6 @@ def conv2d_transpose(
         output_padding=_pair(output_padding, "output_padding"),
         group=groups,
     )
-    return transposed(emit, result, IMAGE, layout, "layout")
 
 
 @operator()
@@ -155,16 +175,8 @@ def max_pool2d(
     ceil_mode: bool = False,
 ) -> Value:
     """The largest of each window."""
-    data = transposed(emit, data, layout, IMAGE, "layout")
-    result = emit(
-        "MaxPool",
-        data,
-        kernel_shape=_pair(pool_size, "pool_size"),
-        strides=_pair(strides, "strides"),
-        pads=both_sides(padding),
-        ceil_mode=int(ceil_mode),
-    )
-    return transposed(emit, result, IMAGE, layout, "layout")
+    windows = _windows(pool_size, strides, padding, ceil_mode)
+    return _on_images(emit, "MaxPool", data, layout=layout, **windows)
 
 
 @operator()
@@ -180,40 +192,35 @@ def avg_pool2d(
     count_include_pad: bool = False,
 ) -> Value:
     """The mean of each window."""
-    data = transposed(emit, data, layout, IMAGE, "layout")
-    result = emit(
-        "AveragePool",
-        data,
-        kernel_shape=_pair(pool_size, "pool_size"),
-        strides=_pair(strides, "strides"),
-        pads=both_sides(padding),
-        ceil_mode=int(ceil_mode),
-        count_include_pad=int(count_include_pad),
-    )
-    return transposed(emit, result, IMAGE, layout, "layout")
+    windows = _windows(pool_size, strides, padding, ceil_mode)
+    counts = int(count_include_pad)
+    return _on_images(emit, "AveragePool", data, layout=layout, **windows, count_include_pad=counts)
 
 
 @operator()
 def global_max_pool2d(emit: Emitter, data: Value, *, layout: str = IMAGE) -> Value:
     """The largest of each channel."""
-    data = transposed(emit, data, layout, IMAGE, "layout")
-    return transposed(emit, emit("GlobalMaxPool", data), IMAGE, layout, "layout")
+    return _on_images(emit, "GlobalMaxPool", data, layout=layout)
 
 
 @operator()
 def global_avg_pool2d(emit: Emitter, data: Value, *, layout: str = IMAGE) -> Value:
     """The mean of each channel."""
-    data = transposed(emit, data, layout, IMAGE, "layout")
-    return transposed(emit, emit("GlobalAveragePool", data), IMAGE, layout, "layout")
+    return _on_images(emit, "GlobalAveragePool", data, layout=layout)
 
 
 _METHODS = {"NEAREST_NEIGHBOR": "nearest", "BILINEAR": "linear"}
 
 
-def _method(method: str) -> str:
+def _sampling(method: str, align_corners: bool) -> dict[str, Any]:
+    """The attributes of a resize."""
     if method not in _METHODS:
         raise ModelError(f"method '{method}', expected one of {', '.join(_METHODS)}")
-    return _METHODS[method]
+    return {
+        "mode": _METHODS[method],
+        "coordinate_transformation_mode": "align_corners" if align_corners else "asymmetric",
+        "nearest_mode": "round_prefer_ceil" if align_corners else "floor",
+    }
 
 
 @operator()
@@ -234,9 +241,7 @@ def upsampling(
         data,
         None,
         emit.constant(scales, "float32"),
-        mode=_method(method),
-        coordinate_transformation_mode="align_corners" if align_corners else "asymmetric",
-        nearest_mode="round_prefer_ceil" if align_corners else "floor",
+        **_sampling(method, align_corners),
     )
 
 
@@ -261,7 +266,5 @@ def resize(
         None,
         emit.constant(list(size)),
         axes=[layout.index("H"), layout.index("W")],
-        mode=_method(method),
-        coordinate_transformation_mode="align_corners" if align_corners else "asymmetric",
-        nearest_mode="round_prefer_ceil" if align_corners else "floor",
+        **_sampling(method, align_corners),
     )

@@ -31,6 +31,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...core.explain import why_not
+from ...core.names import fresh
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp
@@ -66,7 +67,7 @@ def _lower(op: Operation, kernels: _Kernels) -> LoweredKernel | None:
     if reason is not None:
         why_not(op, f"it runs on the host: {reason}")
         return None
-    return lower_single(op, kernels.fresh(op.name.partition(".")[2]))
+    return lower_single(op, fresh(op.name.partition(".")[2], kernels.names))
 
 
 class _Kernels:
@@ -79,13 +80,6 @@ class _Kernels:
         }
         self.known: dict[object, str] = {}
         self.last: Operation | None = None
-
-    def fresh(self, name: str) -> str:
-        """A symbol that is not taken."""
-        number, candidate = 1, name
-        while candidate in self.names:
-            candidate, number = f"{name}_{number}", number + 1
-        return candidate
 
     def replace(self, op: Operation, lowered: LoweredKernel) -> None:
         """Put a call in the place of `op`."""

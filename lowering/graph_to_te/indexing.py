@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from xdsl.dialects.builtin import i1, i64
 
 from ...core.errors import UnsupportedError
-from ...dialects.graph.base import ConstantOp
+from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.graph.create import ConstantOfShapeOp, DropoutOp, EyeLikeOp, RangeOp
 from ...dialects.graph.indexing import GatherElementsOp, GatherNDOp, GatherOp, OneHotOp, TriluOp
 from ...dialects.te_build import Index, Scalar, Tensor, axis_names
@@ -18,9 +18,19 @@ from .site import Lowering, Site, wide
 
 
 def position(index: Scalar, size: int) -> Scalar:
-    """An index as it counts from the front: negative ones count from the end."""
+    """An index as it counts from the front: negative ones count from the end.
+
+    One that is out of range means the nearest place: nothing outside of the tensor is read.
+    """
     wide_index = index.cast(i64)
-    return fn.where(wide_index < 0, wide_index + size, wide_index)
+    return fn.clamp(fn.where(wide_index < 0, wide_index + size, wide_index), 0, size - 1)
+
+
+def _gathered(op: GraphOp, at: Site, body: Callable[..., Scalar]) -> Sequence[Tensor]:
+    """`body` at each point of the result; zeros where the data has no element to choose."""
+    if 0 in at[op.operands[0]].shape:
+        return [at.k.splat(0, at.dtype(), at.shape())]
+    return [at.k.compute("gather", axis_names(at.shape()), body)]
 
 
 def lower_gather(op: GatherOp, at: Site) -> Sequence[Tensor]:
@@ -33,7 +43,7 @@ def lower_gather(op: GatherOp, at: Site) -> Sequence[Tensor]:
         place = position(indices[i[axis:end]], data.shape[axis])
         return data[(*i[:axis], place, *i[end:])]
 
-    return [at.k.compute("gather", axis_names(at.shape()), body)]
+    return _gathered(op, at, body)
 
 
 def lower_gather_elements(op: GatherElementsOp, at: Site) -> Sequence[Tensor]:
@@ -46,7 +56,7 @@ def lower_gather_elements(op: GatherElementsOp, at: Site) -> Sequence[Tensor]:
         place[axis] = position(indices[i], data.shape[axis])
         return data.read(place)
 
-    return [at.k.compute("gather", axis_names(at.shape()), body)]
+    return _gathered(op, at, body)
 
 
 def lower_gather_nd(op: GatherNDOp, at: Site) -> Sequence[Tensor]:
@@ -62,7 +72,7 @@ def lower_gather_nd(op: GatherNDOp, at: Site) -> Sequence[Tensor]:
             place.append(position(index, data.shape[batch + n]))
         return data.read([*place, *i[outer:]])
 
-    return [at.k.compute("gather", axis_names(at.shape()), body)]
+    return _gathered(op, at, body)
 
 
 def lower_one_hot(op: OneHotOp, at: Site) -> Sequence[Tensor]:

@@ -38,13 +38,13 @@ def lower_winograd_conv(op: WinogradConvOp, at: Site) -> Sequence[Tensor]:
 
     form = tile_layout(at.k.layouts.get(at.shape()))
     data = at.k.compute("window", {"a": size, "b": size, **inputs}, window)
-    for name, matrix in (("differ", matrices.differ), ("combine", matrices.combine)):
-        if not is_identity(matrix):
-            data = along_columns(at, f"{name}_columns", matrix, data, inputs)
-    for name, matrix in (("differ", matrices.differ), ("combine", matrices.combine)):
-        if not is_identity(matrix):
-            is_last = name == "combine" or is_identity(matrices.combine)
-            data = along_rows(at, f"{name}_rows", matrix, data, inputs, form if is_last else None)
+    before = {"differ": matrices.differ, "combine": matrices.combine}
+    before = {name: matrix for name, matrix in before.items() if not is_identity(matrix)}
+    for name, matrix in before.items():
+        data = along_columns(at, f"{name}_columns", matrix, data, inputs)
+    for name, matrix in before.items():
+        layout = form if name == list(before)[-1] else None
+        data = along_rows(at, f"{name}_rows", matrix, data, inputs, layout)
 
     def product(*i: Index) -> Reduction:
         a, b, n, c, th, tw = i

@@ -7,20 +7,13 @@ their scopes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import SSAValue
 from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineExpr
 
-from ...core.affine import (
-    Range,
-    Ranges,
-    bounds,
-    dim,
-    linear_terms,
-    used,
-)
+from ...core.affine import Range, Ranges, bounds, dim, linear_terms, used
 from .text import FunctionWriter, Scope
 
 LANE = dim(0)
@@ -95,22 +88,12 @@ class Indices:
 
     def _divide(self, expr: AffineBinaryOpExpr, value: str, scope: Scope) -> str:
         """Floor division or remainder by a positive constant."""
-        assert isinstance(expr.rhs, AffineConstantExpr)
-        divisor = expr.rhs.value
         interval = bounds(expr.lhs, self.known())
-        is_div = expr.kind is AffineBinaryOpKind.FloorDiv
         if interval is not None and interval[0] >= 0:
-            return self.writer.define_at(
-                scope, f"{'udiv' if is_div else 'urem'} i64 {value}, {divisor}"
-            )
-        # floor: (x - (x mod d)) / d with a remainder made non-negative
-        remainder = self.writer.define_at(scope, f"srem i64 {value}, {divisor}")
-        shifted = self.writer.define_at(scope, f"add i64 {remainder}, {divisor}")
-        positive = self.writer.define_at(scope, f"urem i64 {shifted}, {divisor}")
-        if not is_div:
-            return positive
-        rounded = self.writer.define_at(scope, f"sub i64 {value}, {positive}")
-        return self.writer.define_at(scope, f"sdiv i64 {rounded}, {divisor}")
+            assert isinstance(expr.rhs, AffineConstantExpr)
+            name = "udiv" if expr.kind is AffineBinaryOpKind.FloorDiv else "urem"
+            return self.writer.define_at(scope, f"{name} i64 {value}, {expr.rhs.value}")
+        return floored(lambda text: self.writer.define_at(scope, text), expr, value)
 
     def add_constant(self, value: str | None, constant: int, scope: Scope) -> str:
         """`value + constant`, in `scope`."""
@@ -244,6 +227,23 @@ class Indices:
             self.conditions[name] = depth
             scope.memo[key] = name
         return scope.memo[key]
+
+
+def floored(define: Callable[[str], str], expr: AffineBinaryOpExpr, value: str) -> str:
+    """A floordiv or mod of an i64 of either sign, by a positive constant.
+
+    `define` writes an instruction and gives its result's name.
+    """
+    assert isinstance(expr.rhs, AffineConstantExpr)
+    divisor = expr.rhs.value
+    # floor: (x - (x mod d)) / d with a remainder made non-negative
+    remainder = define(f"srem i64 {value}, {divisor}")
+    shifted = define(f"add i64 {remainder}, {divisor}")
+    positive = define(f"urem i64 {shifted}, {divisor}")
+    if expr.kind is not AffineBinaryOpKind.FloorDiv:
+        return positive
+    rounded = define(f"sub i64 {value}, {positive}")
+    return define(f"sdiv i64 {rounded}, {divisor}")
 
 
 def split_constant(expr: AffineExpr) -> tuple[Terms, int]:

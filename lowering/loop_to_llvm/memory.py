@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import copysign, prod
 
 from xdsl.ir import SSAValue
 from xdsl.ir.affine import (
@@ -18,7 +18,7 @@ from xdsl.ir.affine import (
 
 from ...core.affine import dim, linear_terms, simplify, substitute, used
 from ...dialects.loop import BufferType, LoadOp, StoreOp, TileType, buffer_type
-from .indices import LANE, Guard, Indices, Position, lane_stride, split_constant
+from .indices import LANE, Guard, Indices, Position, floored, lane_stride, split_constant
 from .lane_indices import LaneIndices
 from .places import Places
 from .strided import MAX_STRIDE, gathered, mask_of_vector, starts
@@ -162,7 +162,8 @@ class Memory:
 
     def reads_zeros(self, op: LoadOp, mask: str, fill: float | None) -> bool:
         """Whether a load that one condition guards may read zeros where it fails."""
-        return mask in self.indices.conditions and fill in (0, None) and not op.indices
+        is_zero = fill is None or (fill == 0 and copysign(1, fill) > 0)
+        return mask in self.indices.conditions and is_zero and not op.indices
 
     def _sum(self, terms: dict[AffineExpr, int], opaque: Sequence[str]) -> str:
         total: str | None = None
@@ -182,15 +183,11 @@ class Memory:
         if not isinstance(term, AffineBinaryOpExpr):
             return self.indices.atom(term)
         lhs = self.opaque_value(term.lhs, opaque)
+        if term.kind in (AffineBinaryOpKind.FloorDiv, AffineBinaryOpKind.Mod):
+            return floored(self.writer.define, term, lhs)
         rhs = self.opaque_value(term.rhs, opaque)
-        # Opaque indices are promised to be in range, so quotients are of numbers >= 0.
-        ops = {
-            AffineBinaryOpKind.Add: "add",
-            AffineBinaryOpKind.Mul: "mul",
-            AffineBinaryOpKind.FloorDiv: "sdiv",
-            AffineBinaryOpKind.Mod: "srem",
-        }
-        return self.writer.define(f"{ops[term.kind]} i64 {lhs}, {rhs}")
+        name = {AffineBinaryOpKind.Add: "add", AffineBinaryOpKind.Mul: "mul"}[term.kind]
+        return self.writer.define(f"{name} i64 {lhs}, {rhs}")
 
     def opaque(self, op: LoadOp | StoreOp, position: Position) -> list[str]:
         """Values of the opaque indices for one lane."""
@@ -213,7 +210,7 @@ class Memory:
         if fill is not None:
             fill = register_value(fill, element)
         if mask == "false":
-            return splat_literal(fill or 0, scalar, position.width)
+            return splat_literal(0 if fill is None else fill, scalar, position.width)
         expr = access.at(position)
         if position.width == 1 and not self.reads_zeros(op, mask, fill):
             return self.scalar_load(access, expr, self.opaque(op, position), scalar, mask, fill)
@@ -338,7 +335,7 @@ class Memory:
             value = self.writer.define(f"load {type_}, ptr {pointer}, align {align}")
         else:
             flags = self.lanes.vector_mask(mask, width)
-            rest = splat_literal(fill or 0, memory, width)
+            rest = splat_literal(0 if fill is None else fill, memory, width)
             value = self.writer.call(
                 type_,
                 f"llvm.masked.load.{mangled(type_)}.p0",

@@ -37,14 +37,7 @@ from .indices import LANE, Indices, Position, split_constant
 from .lane_indices import LaneIndices
 from .memory import Access, Memory
 from .places import Places
-from .text import (
-    FunctionWriter,
-    register_value,
-    scalar_type,
-    splat,
-    splat_literal,
-    vector_type,
-)
+from .text import FunctionWriter, register_value, scalar_type, splat, splat_literal, vector_type
 
 MIN_TRANSPOSED = 4
 """Registers with fewer lanes are loaded element by element where these are not neighbours."""

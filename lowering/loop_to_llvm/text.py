@@ -11,13 +11,7 @@ import struct
 from dataclasses import dataclass, field
 from itertools import count
 
-from xdsl.dialects.builtin import (
-    BFloat16Type,
-    Float16Type,
-    Float32Type,
-    Float64Type,
-    IndexType,
-)
+from xdsl.dialects.builtin import BFloat16Type, Float16Type, Float32Type, Float64Type, IndexType
 from xdsl.ir import Attribute, Operation
 
 from ...core.irtypes import integer_width

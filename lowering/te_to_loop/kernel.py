@@ -9,6 +9,7 @@ from xdsl.ir.affine import AffineMap
 
 from ...core.affine import dim
 from ...core.errors import PassError
+from ...core.names import fresh
 from ...dialects import loop, te
 from ...dialects.buffers import buffer_of
 from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
@@ -25,7 +26,7 @@ class KernelConverter:
         self.returned = list(_terminator(kernel).operands)
         arg_names = [name.data for name in kernel.arg_names]
         self.names = set(arg_names)
-        output_names = [fresh(self._result_name(v), self.names) for v in self.returned]
+        output_names = [_take(self._result_name(v), self.names) for v in self.returned]
         types = [buffer_of(type_) for type_ in kernel.body.block.arg_types]
         types += [buffer_of(value.type) for value in self.returned]
         self.kernel = loop.KernelOp(
@@ -104,7 +105,7 @@ class KernelConverter:
     def _copy_views(
         self, dest: View, source: View, extents: Sequence[int], what: str, step: Step | None
     ) -> list[Operation]:
-        symbol = fresh(f"{self.labels[dest.buffer]}.{what}", self.symbols)
+        symbol = _take(f"{self.labels[dest.buffer]}.{what}", self.symbols)
         axes = plain_axes(extents)
         outer = [] if step is None else [step.loop_variable]
         num_ivs = len(outer) + len(axes)
@@ -182,14 +183,11 @@ class KernelConverter:
         return value.name_hint or "out"
 
 
-def fresh(name: str, taken: set[str]) -> str:
+def _take(name: str, taken: set[str]) -> str:
     """`name`, or with a number where it is taken already; it is taken then."""
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    taken.add(candidate)
-    return candidate
+    name = fresh(name, taken)
+    taken.add(name)
+    return name
 
 
 def _terminator(kernel: te.KernelOp) -> Operation:

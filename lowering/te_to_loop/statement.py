@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import AffineMapAttr, IndexType
+from xdsl.dialects.builtin import IndexType
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.ir.affine import AffineExpr, AffineMap
 
@@ -148,13 +148,7 @@ class _Statement:
         if isinstance(op, te.IndexOp):
             return loop.IndexOp(op.axis.data)
         if isinstance(op, te.CoeffOp):
-            return loop.CoeffOp(
-                properties={
-                    "values": op.values,
-                    "map": AffineMapAttr(self._map(op.map.data, 0, View(op.res))),
-                },
-                result_types=[op.res.type],
-            )
+            return loop.CoeffOp(op.values, self._map(op.map.data, 0, View(op.res)))
         if isinstance(op, te.YieldOp):
             return loop.YieldOp(*(values[value] for value in op.values))
         if missing := [value for value in op.operands if value not in values]:

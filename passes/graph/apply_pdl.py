@@ -33,7 +33,7 @@ from xdsl.utils.exceptions import InterpretationError
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...core.rewriting import Pattern, Rewriter, rewrite
-from ...core.walk import walk
+from ...core.walk import erase, walk
 
 
 class PdlRule(Pattern[Operation]):
@@ -113,8 +113,7 @@ class ApplyPdlPass(ModulePass):
         rewrite(op, rules)
         if source is op:
             for rule in rules:
-                rule.pattern.detach()
-                rule.pattern.erase()
+                erase(rule.pattern)
 
 
 def read_patterns(path: str, ctx: Context) -> ModuleOp:

@@ -13,14 +13,7 @@ from xdsl.ir import Operation
 
 from ...core.irtypes import tensor_shape
 from ...dialects.graph import conv, norm, pieces, pool, reduce, resize, winograd
-from ...dialects.graph.base import (
-    ConstantOp,
-    GraphOp,
-    KernelOp,
-    Pattern,
-    YieldOp,
-    origin,
-)
+from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, Pattern, YieldOp, origin
 
 MIN_CHANNELS = 5
 """Fewer channels than this leave most lanes of a block empty."""

@@ -11,7 +11,7 @@ from xdsl.rewriter import Rewriter as XdslRewriter
 from ...core.dtypes import numpy_dtype
 from ...core.explain import why_not
 from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
-from ...dialects.graph.types import Dims, dims, element
+from ...dialects.graph.types import dims, element
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,19 +55,6 @@ def scalar_like(rw: Rewriter, value: SSAValue, number: float) -> SSAValue:
     found = element(value.type)
     assert found is not None
     return make_constant(rw, np.asarray(number, numpy_dtype(found)))
-
-
-def make_shape(rw: Rewriter, extents: Dims) -> SSAValue | None:
-    """A new shape operand with these extents; one that is not a number becomes -1.
-
-    `None` if more than one is not a number, or -1 would be ambiguous beside an extent of 0.
-    """
-    import numpy as np
-
-    numbers = [extent if isinstance(extent, int) else -1 for extent in extents]
-    if numbers.count(-1) > 1 or (-1 in numbers and 0 in numbers):
-        return None
-    return make_constant(rw, np.asarray(numbers, np.int64))
 
 
 def forward(rw: Rewriter, op: Operation, value: SSAValue) -> None:

@@ -33,6 +33,7 @@ from xdsl.passes import ModulePass
 from ...core.counters import may
 from ...core.irtypes import tensor_shape
 from ...core.locations import fuse as fuse_locations
+from ...core.names import fresh
 from ...core.passes import Statistic
 from ...core.walk import children, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp, YieldOp
@@ -89,10 +90,7 @@ class _Names:
         words = [op.name.partition(".")[2] for op in ops]
         if len(words) > MAX_WORDS:
             words = [*words[: MAX_WORDS - 1], "etc"]
-        stem = "_".join(words)
-        name, number = stem, 1
-        while name in self.taken:
-            name, number = f"{stem}_{number}", number + 1
+        name = fresh("_".join(words), self.taken)
         self.taken.add(name)
         return name
 

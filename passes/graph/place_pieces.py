@@ -31,6 +31,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...core.explain import why_not
+from ...core.names import fresh
 from ...core.passes import Statistic
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, KernelOp, Pattern, YieldOp
@@ -125,7 +126,9 @@ class _Pieces:
 
     def copy(self, value: SSAValue, user: KernelOp) -> SSAValue:
         """A kernel that copies a value, before `user`."""
-        kernel = KernelOp(self.fresh("copy"), [value], [value.type])
+        name = fresh("copy", self.names)
+        self.names.add(name)
+        kernel = KernelOp(name, [value], [value.type])
         identity = IdentityOp.of(kernel.body.block.args[0])
         Rewriter.replace_value_with_new_type(identity.results[0], value.type)
         end = YieldOp(identity.results[0])
@@ -136,13 +139,6 @@ class _Pieces:
         self.block.insert_op_before(kernel, user)
         kernel.results[0].name_hint = value.name_hint
         return kernel.results[0]
-
-    def fresh(self, stem: str) -> str:
-        name, number = stem, 1
-        while name in self.names:
-            name, number = f"{stem}_{number}", number + 1
-        self.names.add(name)
-        return name
 
 
 def _only_operator(op: Operation) -> Operation | None:

@@ -27,12 +27,7 @@ from ...dialects.graph.activations import ClipOp, GeluOp, HardSigmoidOp
 from ...dialects.graph.base import GraphOp, constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, PowOp, SubOp
 from ...dialects.graph.checks import FLOATS
-from ...dialects.graph.elementwise import (
-    ErfOp,
-    HardSwishOp,
-    ReciprocalOp,
-    SqrtOp,
-)
+from ...dialects.graph.elementwise import ErfOp, HardSwishOp, ReciprocalOp, SqrtOp
 from ...dialects.graph.norm import LayerNormalizationOp
 from ...dialects.graph.reduce import ReduceMeanOp, ReduceOp
 from ...dialects.graph.types import dims, element

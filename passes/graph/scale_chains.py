@@ -18,12 +18,7 @@ from ...dialects.graph.activations import LeakyReluOp
 from ...dialects.graph.base import constant_value
 from ...dialects.graph.binary import AddOp, DivOp, MulOp, SubOp
 from ...dialects.graph.elementwise import ReluOp
-from ...dialects.graph.pool import (
-    AveragePoolOp,
-    GlobalAveragePoolOp,
-    GlobalMaxPoolOp,
-    MaxPoolOp,
-)
+from ...dialects.graph.pool import AveragePoolOp, GlobalAveragePoolOp, GlobalMaxPoolOp, MaxPoolOp
 from ...dialects.graph.types import dims
 from .constants import make_constant, typed_like
 from .linear_weights import Linear, as_linear, channel_axis, channel_vector, num_channels

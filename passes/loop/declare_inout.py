@@ -40,6 +40,7 @@ from ...core.affine import Range, Ranges, bounds, dim, substitute
 from ...core.irtypes import ints
 from ...core.one_to_one import is_one_to_one
 from ...core.passes import OpPass, Statistic
+from ...core.walk import ancestors
 from ...dialects.loop import ForOp, KernelOp, LoadOp, PrefetchOp, StoreOp, tile_type
 from ...dialects.loop.elementwise import ElementwiseOp
 
@@ -132,12 +133,7 @@ def _are_apart(some: Sequence[Range | None], others: Sequence[Range | None]) -> 
 
 def _points(store: StoreOp) -> tuple[list[AffineExpr], Ranges] | None:
     """The indices of a store over all loops around it, then the tile's axes, and their ranges."""
-    loops: list[ForOp] = []
-    op = store.parent_op()
-    while op is not None and not isinstance(op, KernelOp):
-        loops += [op] if isinstance(op, ForOp) else []
-        op = op.parent_op()
-    loops.reverse()
+    loops = [around for around in ancestors(store) if isinstance(around, ForOp)][::-1]
     variables = [loop.variable for loop in loops]
     ranges: list[Range] = []
     for loop in loops:

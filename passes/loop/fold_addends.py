@@ -27,6 +27,7 @@ from ...core.affine import dim
 from ...core.counters import may
 from ...core.explain import why_not
 from ...core.passes import OpPass, Statistic
+from ...core.walk import erase
 from ...dialects.loop import (
     ELEMENTWISE,
     ConstantOp,
@@ -169,11 +170,9 @@ def _fold(op: Operation, found: Sum, value: SSAValue, addend: SSAValue) -> None:
     zero = loop.inits[found.index]
     loop.operands[len(loop.lower_args) + len(loop.upper_args) + found.index] = start.res
     op.results[0].replace_all_uses_with(value)
-    op.detach()
-    op.erase()
+    erase(op)
     if not zero.uses and isinstance(zero.owner, ConstantOp):
-        zero.owner.detach()
-        zero.owner.erase()
+        erase(zero.owner)
 
 
 @dataclass(frozen=True)

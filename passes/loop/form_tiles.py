@@ -41,6 +41,7 @@ from ...core.affine import const, dim, from_terms, linear_terms, substitute, use
 from ...core.errors import PassError
 from ...core.locations import describe
 from ...core.passes import OpPass
+from ...core.walk import is_inside
 from ...dialects.loop import (
     AllocOp,
     ForOp,
@@ -53,7 +54,7 @@ from ...dialects.loop import (
 )
 from .hoist import hoist_invariants
 from .tile_body import TileWriter
-from .tile_reduction import Part, Reductions, holds
+from .tile_reduction import Part, Reductions
 from .tile_space import MARKED, LoopSpace, Statement
 
 
@@ -181,7 +182,7 @@ class TileFormer:
         """Bounds of a loop, with the guards that all of its statements share as bounds."""
         number = self.space.numbers[loop.variable]
         lowers, uppers = self.space.bounds_of(loop)
-        inside = [s for op, s in self.statements.items() if holds(loop, op)]
+        inside = [s for op, s in self.statements.items() if is_inside(op, loop)]
         for guard in self.shared_guards(inside):
             bound = self.as_bound(guard, number)
             if bound is None:

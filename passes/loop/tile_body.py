@@ -10,13 +10,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, cast
 
-from xdsl.dialects.builtin import (
-    DenseIntOrFPElementsAttr,
-    IndexType,
-    IntegerAttr,
-    TensorType,
-    i1,
-)
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IndexType, IntegerAttr, TensorType, i1
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
@@ -294,50 +288,62 @@ class TileWriter:
 
     def pick(self, op: Operation, held: RegisterTile, exprs: Sequence[AffineExpr]) -> SSAValue:
         """What `op` sees of a register buffer: registers of the tile that was written."""
-        held_numbers = self.numbers_of(held.tile)
-        position: dict[int, AffineExpr] = {n: dim(n) for n in held_numbers}
+        position = self._positions(op, held, exprs)
+        numbers = self.space.axis_numbers(position.values())
+        _, dims = self.space.project(list(position.values()), numbers)
+        if dims == [dim(i) for i in range(len(dims))] and numbers == list(position):
+            return held.tile
+        map_ = AffineMap(len(numbers), 0, tuple(dims))
+        type_ = self.tile(numbers, tile_type(held.tile).element_type)
+        return self.add(PickOp(held.tile, map_, type_))
+
+    def _positions(
+        self, op: Operation, held: RegisterTile, exprs: Sequence[AffineExpr]
+    ) -> dict[int, AffineExpr]:
+        """Where `op` reads on each axis of a register buffer's tile, by the axis's number.
+
+        Raises: PassError: at no place that is known now, or outside of the tile.
+        """
+        position: dict[int, AffineExpr] = {n: dim(n) for n in self.numbers_of(held.tile)}
         for written, wanted in zip(held.exprs, exprs, strict=True):
-            axes = [n for n in self.space.axis_numbers([written]) if n in held_numbers]
-            base = substitute(
-                written,
-                [const(0) if n in axes else dim(n) for n in range(len(self.space.ranges.dims))],
-            )
-            offset = self.space.simplify(wanted - base)
-            if (
-                len(axes) > 1
-                or self.space.loop_numbers([offset])
-                or (not axes and offset != const(0))
-            ):
-                raise PassError(
-                    "a register buffer is read at an index that is not constant",
-                    where=describe(op),
-                    hint="unroll or vectorize the loops that index it, or keep it in scratch",
-                )
+            axes = [n for n in self.space.axis_numbers([written]) if n in position]
+            offset = self._offset(op, written, wanted, axes)
             if axes:
                 position[axes[0]] = offset
-            across = [n for n in self.space.axis_numbers([offset]) if self.space.axes[n].is_lanes]
-            if axes and across and not self.space.axes[axes[0]].is_lanes:
-                raise PassError(
-                    "a register buffer is read along lanes, and was written register by register",
-                    where=describe(op),
-                    hint="vectorize the loop that writes it, or keep it in scratch",
-                )
-        for n in held_numbers:
-            span = bounds(position[n], self.space.ranges)
+        for n, expr in position.items():
+            span = bounds(expr, self.space.ranges)
             if span is None or span[0] < 0 or span[1] > self.space.axes[n].extent:
                 raise PassError(
                     "a guarded read of a register buffer reaches outside it",
                     where=describe(op),
                     hint="keep the buffer in scratch",
                 )
-        numbers = self.space.axis_numbers(position.values())
-        _, dims = self.space.project([position[n] for n in held_numbers], numbers)
-        result = held.tile
-        if dims != [dim(i) for i in range(len(dims))] or numbers != held_numbers:
-            map_ = AffineMap(len(numbers), 0, tuple(dims))
-            type_ = self.tile(numbers, tile_type(held.tile).element_type)
-            result = self.add(PickOp(held.tile, map_, type_))
-        return result
+        return position
+
+    def _offset(
+        self, op: Operation, written: AffineExpr, wanted: AffineExpr, axes: Sequence[int]
+    ) -> AffineExpr:
+        """How far along the one axis that indexes a dimension of a register buffer `op` reads.
+
+        Raises: PassError: at no place that is known now, or along lanes where there are none.
+        """
+        space = self.space
+        dims = [const(0) if n in axes else dim(n) for n in range(len(space.ranges.dims))]
+        offset = space.simplify(wanted - substitute(written, dims))
+        if len(axes) > 1 or space.loop_numbers([offset]) or (not axes and offset != const(0)):
+            raise PassError(
+                "a register buffer is read at an index that is not constant",
+                where=describe(op),
+                hint="unroll or vectorize the loops that index it, or keep it in scratch",
+            )
+        across = [n for n in space.axis_numbers([offset]) if space.axes[n].is_lanes]
+        if axes and across and not space.axes[axes[0]].is_lanes:
+            raise PassError(
+                "a register buffer is read along lanes, and was written register by register",
+                where=describe(op),
+                hint="vectorize the loop that writes it, or keep it in scratch",
+            )
+        return offset
 
     def write(self, statement: Statement, index: int, value: SSAValue, masks: Masks) -> None:
         """Put a tile where result `index` of a statement goes."""

@@ -18,6 +18,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 from ...core.affine import const, dim, substitute, used
 from ...core.errors import PassError
 from ...core.locations import describe
+from ...core.walk import is_inside
 from ...dialects import te
 from ...dialects.combiners import combine_op, neutral_elements
 from ...dialects.intrinsics import INTRINSICS, match_body
@@ -133,7 +134,7 @@ class Reductions:
             for group in groups
             if group.is_open
             for part in group.parts
-            if any(holds(loop, s.op) for s in part.statements)
+            if any(is_inside(s.op, loop) for s in part.statements)
         ]
 
     def _chain_root(self, statement: Statement) -> Operation:
@@ -156,7 +157,9 @@ class Reductions:
         """Whether every part of this reduction in the loop depends on it by reduce axes at most."""
         number = self.space.numbers[loop.variable]
         name = statement.op.sym_name
-        parts = [s for op, s in self.statements.items() if op.sym_name == name and holds(loop, op)]
+        parts = [
+            s for op, s in self.statements.items() if op.sym_name == name and is_inside(op, loop)
+        ]
         return all(number not in s.parallel_numbers for s in parts)
 
     def accumulator_axes(self, statement: Statement) -> list[int]:
@@ -450,13 +453,3 @@ def _absent(neutral: Attribute) -> Attribute:
         return neutral
     number = cast("FloatAttr[Any]", neutral)
     return FloatAttr(-0.0, number.type) if number.value.data == 0 else number
-
-
-def holds(loop: Operation, op: Operation) -> bool:
-    """Whether `op` stands inside `loop`."""
-    parent = op.parent_op()
-    while parent is not None:
-        if parent is loop:
-            return True
-        parent = parent.parent_op()
-    return False

@@ -11,12 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.ir import Operation, SSAValue
-from xdsl.ir.affine import (
-    AffineBinaryOpExpr,
-    AffineBinaryOpKind,
-    AffineConstantExpr,
-    AffineExpr,
-)
+from xdsl.ir.affine import AffineBinaryOpExpr, AffineBinaryOpKind, AffineConstantExpr, AffineExpr
 
 from ...core.affine import (
     Range,
@@ -32,6 +27,7 @@ from ...core.affine import (
 )
 from ...core.errors import PassError
 from ...core.locations import describe
+from ...core.walk import ancestors
 from ...dialects.loop import ForOp, KernelOp, ReadOp, StmtOp, TileAxisAttr, buffer_type
 
 MARKED = ("vectorize", "unroll")
@@ -221,11 +217,7 @@ class Statement:
 
 def loops_around(op: Operation) -> Iterator[ForOp]:
     """The loops around an op, innermost first."""
-    parent = op.parent_op()
-    while parent is not None:
-        if isinstance(parent, ForOp):
-            yield parent
-        parent = parent.parent_op()
+    return (around for around in ancestors(op) if isinstance(around, ForOp))
 
 
 def _domain_guards(

@@ -27,6 +27,7 @@ from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, loops_like, vector_stride
 from .elementwise import share
+from .register_tile import RegisterTile, TileLoops, nest_tile
 from .windows import MAX_ROWS, cut_borders, sliding_tile
 
 ELEMENTWISE_ROWS = 4
@@ -35,17 +36,13 @@ ENOUGH_SHARES = 8
 
 
 @dataclass(frozen=True)
-class BlockedTile:
-    """`rows` pixels of axis `row` (a position; `None`: one) by `width` channels of axis `lane`.
+class BlockedTile(RegisterTile):
+    """Pixels by channels.
 
     In an outer product pixels are broadcast against vectors of weights. Of windows that slide
     along the row the innermost `unrolled` loops are unrolled.
     """
 
-    lane: int
-    width: int
-    row: int | None
-    rows: int
     is_outer_product: bool = False
     unrolled: int = 0
 
@@ -104,11 +101,7 @@ def schedule_blocked(
     reduced = _reduce_loops(schedule, compute)
     for loop in reduced[len(reduced) - tile.unrolled :]:
         schedule.unroll(loop)
-    if epilogue is None:
-        schedule.reorder(*whole, *reduced, *inside)
-    else:
-        _attach(schedule, compute, whole, inside, tile, reduced)
-    _mark(schedule, inside, tile)
+    nest_tile(schedule, compute, epilogue, tile, TileLoops(whole, reduced, inside))
     if over_rows in whole and _row_tail(compute, tile) == "shift":
         whole = whole[: whole.index(over_rows)]
     if tile.row is not None and tile.unrolled > 1:
@@ -201,32 +194,6 @@ def _reduce_loops(schedule: Schedule, compute: Compute) -> list[str]:
                 rest = [loop for loop in loops if loop != loops[number]]
                 return [outer, *rest, inner]
     return loops
-
-
-def _attach(
-    schedule: Schedule,
-    compute: Compute,
-    whole: list[str],
-    inside: list[str],
-    tile: BlockedTile,
-    reduced: list[str],
-) -> None:
-    """Compute what one tile of the epilogue reads just before it, in registers."""
-    schedule.reorder(*whole, *inside)
-    own = [compute.loop(axis) for axis in compute.parallel]
-    tiled = [own[p] for p in (tile.row, tile.lane) if p is not None]
-    rest = [name for name in own if name not in tiled]
-    if whole:
-        schedule.compute_at(compute.symbol, whole[-1])
-    schedule.set_scope(compute.symbol, "register")
-    schedule.reorder(*rest, *reduced, *tiled)
-    _mark(schedule, tiled, tile)
-
-
-def _mark(schedule: Schedule, loops: list[str], tile: BlockedTile) -> None:
-    if len(loops) > 1 and tile.rows > 1:
-        schedule.unroll(loops[0])
-    schedule.vectorize(loops[-1])
 
 
 def choose_tile(facts: Kernel, compute: Compute, target: Target) -> BlockedTile | None:

@@ -22,26 +22,9 @@ from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import (
-    Compute,
-    Kernel,
-    loops_like,
-    out_stride,
-    read_stride,
-    streamed,
-    vector_stride,
-)
-from .elementwise import PARALLEL_POINTS
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A register tile: `rows` of axis `row`, `width` of axis `lane` (positions of axes)."""
-
-    lane: int
-    width: int
-    row: int | None
-    rows: int
+from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, streamed, vector_stride
+from .elementwise import share
+from .register_tile import RegisterTile, TileLoops, nest_tile
 
 
 def schedule_contraction(
@@ -58,8 +41,7 @@ def schedule_contraction(
     if tile is None:
         return False
     pack_factors(schedule, facts, compute, tile)
-    outer = epilogue or compute
-    names = loops_like(schedule, outer, compute)
+    names = loops_like(schedule, epilogue or compute, compute)
     lane_whole, lane_part = _split(
         schedule, names[tile.lane], tile.width, compute.parallel[tile.lane].size
     )
@@ -76,22 +58,16 @@ def schedule_contraction(
         whole.insert(whole.index(row_whole), panels)
     copy = _panel_copy(schedule, facts, compute, tile) if panels else None
     reduced = [compute.loop(axis) for axis in compute.reduce]
-    if epilogue is None:
-        schedule.reorder(*whole, *reduced, *inside)
-    else:
-        _attach(schedule, compute, outer, whole, inside, tile, reduced)
-    for part, mark in ((row_part, schedule.unroll), (lane_part, schedule.vectorize)):
-        if part:
-            mark(part)
+    nest_tile(schedule, compute, epilogue, tile, TileLoops(whole, reduced, inside))
     if panels and copy:
         schedule.compute_at(copy.symbol, panels)
         schedule.vectorize(copy.lanes)
         whole = whole[: whole.index(panels) + 1]
-    _share(schedule, whole, compute.points)
+    share(schedule, whole, compute.points, enough=8)
     return True
 
 
-def _factors(compute: Compute, tile: Tile) -> tuple[ReadOp, ReadOp]:
+def _factors(compute: Compute, tile: RegisterTile) -> tuple[ReadOp, ReadOp]:
     """The factor along the lanes, then the one that is broadcast."""
     lhs, rhs = compute.product() or (None, None)
     assert lhs is not None
@@ -99,7 +75,7 @@ def _factors(compute: Compute, tile: Tile) -> tuple[ReadOp, ReadOp]:
     return (rhs, lhs) if read_stride(compute, lhs, tile.lane) == 0 else (lhs, rhs)
 
 
-def panels_first(compute: Compute, tile: Tile, target: Target) -> bool:
+def panels_first(compute: Compute, tile: RegisterTile, target: Target) -> bool:
     """Whether panels of the streamed factor stay in cache while all rows pass, or the other way.
 
     Either the streamed factor is read again for every tile of rows, or the broadcast one for every
@@ -129,7 +105,7 @@ class PanelCopy:
 
 
 def _panel_copy(
-    schedule: Schedule, facts: Kernel, compute: Compute, tile: Tile
+    schedule: Schedule, facts: Kernel, compute: Compute, tile: RegisterTile
 ) -> PanelCopy | None:
     """Read a streamed factor that is not packed through a copy, of which each panel is made once.
 
@@ -143,29 +119,6 @@ def _panel_copy(
     return PanelCopy(copy, f"{copy}.d{lanes}")
 
 
-def _attach(
-    schedule: Schedule,
-    compute: Compute,
-    outer: Compute,
-    whole: list[str],
-    inside: list[str],
-    tile: Tile,
-    reduced: list[str],
-) -> None:
-    """Compute the sums of one tile just before the tile that uses them, in registers."""
-    schedule.reorder(*whole, *inside)
-    own = [compute.loop(axis) for axis in compute.parallel]
-    if whole:
-        schedule.compute_at(compute.symbol, whole[-1])
-    tiled = [own[p] for p in (tile.row, tile.lane) if p is not None]
-    rest = [name for p, name in enumerate(own) if p not in (tile.row, tile.lane)]
-    schedule.reorder(*rest, *reduced, *tiled)
-    schedule.set_scope(compute.symbol, "register")
-    if tile.row is not None and tile.rows > 1:
-        schedule.unroll(own[tile.row])
-    schedule.vectorize(own[tile.lane])
-
-
 def _split(schedule: Schedule, loop: str, factor: int, size: int) -> tuple[str | None, str | None]:
     """(outer, inner) loops of a tile axis; one of them is missing where the tile is all or one."""
     if factor >= size:
@@ -175,7 +128,7 @@ def _split(schedule: Schedule, loop: str, factor: int, size: int) -> tuple[str |
     return schedule.split(loop, factor)
 
 
-def choose_tile(facts: Kernel, compute: Compute, target: Target) -> Tile | None:
+def choose_tile(facts: Kernel, compute: Compute, target: Target) -> RegisterTile | None:
     """The lanes and row axes, and the tile's extents."""
     lhs, rhs = compute.product() or (None, None)
     assert lhs is not None
@@ -250,7 +203,7 @@ def _depends(read: ReadOp, axis: int) -> bool:
 
 def _sized(
     compute: Compute, lane: int, row: Rows | None, broadcast: ReadOp, target: Target
-) -> Tile:
+) -> RegisterTile:
     """Extents of the tile: few wasted lanes and rows, and the most work for each load.
 
     Rows that displace each other from the first cache are as many as it keeps, or fewer.
@@ -275,7 +228,7 @@ def _sized(
         if best is None or score > best[0] + 1e-9:
             best = (score, width, rows)
     assert best is not None
-    return Tile(lane, best[1], row.axis if row is not None else None, best[2])
+    return RegisterTile(lane, best[1], row.axis if row is not None else None, best[2])
 
 
 def rows_in_cache(compute: Compute, read: ReadOp, axis: int, target: Target) -> int:
@@ -298,7 +251,7 @@ def _rows(height: int, shared: int, limit: int) -> int:
     return max(rows for rows in range(1, limit + 1) if shared % rows == 0)
 
 
-def pack_factors(schedule: Schedule, facts: Kernel, compute: Compute, tile: Tile) -> None:
+def pack_factors(schedule: Schedule, facts: Kernel, compute: Compute, tile: RegisterTile) -> None:
     """Lay constant factors out in the order in which the tile reads them."""
     product = compute.product()
     assert product is not None
@@ -314,7 +267,7 @@ def _only_reader(facts: Kernel, read: ReadOp) -> bool:
     return len(reads) == 1
 
 
-def packed_layout(compute: Compute, read: ReadOp, tile: Tile) -> AffineMap | None:
+def packed_layout(compute: Compute, read: ReadOp, tile: RegisterTile) -> AffineMap | None:
     """Blocks of the tile's axis outermost, then the other axes, then the places in a block."""
     results = read.map.data.results
     blocked = {tile.lane: tile.width}
@@ -336,17 +289,3 @@ def packed_layout(compute: Compute, read: ReadOp, tile: Tile) -> AffineMap | Non
 
 def _axis_of(expr: AffineExpr) -> int:
     return next(iter(used(expr)[0]))
-
-
-def _share(schedule: Schedule, loops: list[str], points: int) -> None:
-    """Let threads share the outermost loops of a tiled nest."""
-    if not loops or points < PARALLEL_POINTS:
-        return
-    name, rest = loops[0], loops[1:]
-    extent = schedule.extent(name) or 1
-    while rest and extent < 8:
-        extent *= schedule.extent(rest[0]) or 1
-        name = schedule.fuse(name, rest[0])
-        rest = rest[1:]
-    if extent > 1:
-        schedule.parallel(name)

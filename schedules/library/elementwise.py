@@ -199,14 +199,17 @@ def vector_factor(size: int, lanes: int) -> int:
     return lanes
 
 
-def share(schedule: Schedule, loops: list[str], points: int) -> None:
-    """Let threads share the outer loops, fused to one, where there is enough to do."""
+def share(schedule: Schedule, loops: list[str], points: int, enough: int = SHARES) -> None:
+    """Let threads share the outer loops, fused until there are `enough` iterations.
+
+    Nothing is shared where there is little to do.
+    """
     if not loops or points < PARALLEL_POINTS:
         return
     name = loops[0]
     extent = schedule.extent(name) or 1
     for inner in loops[1:]:
-        if extent >= SHARES:
+        if extent >= enough:
             break
         extent *= schedule.extent(inner) or 1
         name = schedule.fuse(name, inner)

@@ -42,11 +42,10 @@ def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") ->
         if is_relayout(compute, target):
             schedule_relayout(schedule, compute, target)
             continue
-        if is_blocked(compute) and schedule_blocked(schedule, facts, compute, epilogue, target):
-            done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}
-            continue
         is_product = compute.product() is not None and compute.points > 64
-        if is_product and schedule_contraction(schedule, facts, compute, epilogue, target):
+        if (
+            is_blocked(compute) and schedule_blocked(schedule, facts, compute, epilogue, target)
+        ) or (is_product and schedule_contraction(schedule, facts, compute, epilogue, target)):
             done |= {compute.symbol, *([epilogue.symbol] if epilogue else [])}
             continue
         if compute.reduce:

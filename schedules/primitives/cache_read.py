@@ -12,12 +12,10 @@ The copy covers the whole buffer until `compute_at x.cache, ...` shrinks it.
 from __future__ import annotations
 
 from xdsl.ir import Block, Operation, SSAValue
-from xdsl.ir.affine import AffineMap
 
-from ...core.affine import dim
 from ...core.errors import ScheduleError
 from ...dialects.loop import AllocOp, BufferType, KernelOp, ReadOp, buffer_type
-from ...dialects.loop.build import copy_stmt, loop_nest, plain_axes
+from ...dialects.loop.build import copy_nest, plain_axes
 from .lookup import (
     buffer_name,
     find_buffer,
@@ -55,7 +53,7 @@ def cache_read(kernel: KernelOp, buffer: str, reader: str, space: str) -> str:
     old = buffer_type(source)
     alloc = AllocOp(BufferType.get(old.extents, old.element_type, space))
     alloc.res.name_hint = symbol.replace(".", "_")
-    nest = copy_nest(symbol, source, alloc.res)
+    nest = copy_nest(symbol, plain_axes(old.extents), source, alloc.res)
     for op in [alloc, *nest]:
         for inner in op.walk():
             inner.location = stmts[0].location
@@ -104,16 +102,3 @@ def _require_complete(kernel: KernelOp, name: str, source: SSAValue, block: Bloc
 def _is_inside(block: Block, inner: Operation | Block) -> bool:
     parent = block.parent_op()
     return parent is not None and parent.is_ancestor(inner)
-
-
-def copy_nest(symbol: str, source: SSAValue, dest: SSAValue) -> list[Operation]:
-    """A canonical nest that copies a whole buffer."""
-    axes = plain_axes(buffer_type(source).extents)
-    rank = len(axes)
-    plain = AffineMap(rank, rank, tuple(dim(i) for i in range(rank)))
-
-    def leaf(ivs: list[SSAValue]) -> list[Operation]:
-        bind = AffineMap.identity(rank)
-        return [copy_stmt(symbol, axes, bind, ivs, (source, plain), (dest, plain))]
-
-    return loop_nest([(f"{symbol}.{axis.label}", axis.size) for axis in axes], leaf)

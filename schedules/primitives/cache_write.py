@@ -13,14 +13,12 @@ together.
 from __future__ import annotations
 
 from xdsl.dialects.builtin import StringAttr
-from xdsl.ir import Operation, SSAValue
-from xdsl.ir.affine import AffineDimExpr, AffineMap
+from xdsl.ir import Operation
+from xdsl.ir.affine import AffineDimExpr
 
-from ...core.affine import dim
 from ...core.errors import ScheduleError
-from ...dialects.index_space import AxisAttr
 from ...dialects.loop import AllocOp, BufferType, ForOp, KernelOp, ReadOp, StmtOp, buffer_type
-from ...dialects.loop.build import copy_stmt, loop_nest, variable_hint
+from ...dialects.loop.build import copy_nest, variable_hint
 from .lookup import find_stmt, fresh_symbol, nest_root, owner_of, require_sole_writer
 from .rewrite import normalize
 from .set_scope import require_space
@@ -52,7 +50,7 @@ def cache_write(kernel: KernelOp, compute: str, space: str) -> str:
     block = root.parent
     assert block is not None
     block.insert_op_before(alloc, root)
-    for op in reversed(_copy(compute, axes, alloc.res, dest)):
+    for op in reversed(copy_nest(compute, axes, alloc.res, dest)):
         for inner in op.walk():
             inner.location = stmt.location
         block.insert_op_after(op, root)
@@ -107,14 +105,3 @@ def rename_nest(kernel: KernelOp, root: Operation, old: str, new: str) -> None:
             name = loop.loop_name.data.removeprefix(f"{old}.")
             loop.loop_name = StringAttr(f"{new}.{name}")
             loop.variable.name_hint = variable_hint(f"{old}.{name}")
-
-
-def _copy(symbol: str, axes: list[AxisAttr], source: SSAValue, dest: SSAValue) -> list[Operation]:
-    rank = len(axes)
-    plain = AffineMap(rank, rank, tuple(dim(i) for i in range(rank)))
-
-    def leaf(ivs: list[SSAValue]) -> list[Operation]:
-        bind = AffineMap.identity(rank)
-        return [copy_stmt(symbol, axes, bind, ivs, (source, plain), (dest, plain))]
-
-    return loop_nest([(f"{symbol}.{axis.label}", axis.size) for axis in axes], leaf)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xdsl.dialects.builtin import AffineMapAttr
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import dim, substitute, sym, used
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.loop import CoeffOp, IndexOp, KernelOp, ReadOp, StmtOp, buffer_type
 from ...dialects.loop.build import make_read
 from .index_value import Guard, IndexBuilder, zero_of
@@ -64,11 +64,9 @@ def compute_inline(kernel: KernelOp, compute: str) -> None:
     for reader in readers:
         _Inliner(stmt, reader).run()
         normalize_stmt(reader)
-    root.detach()
-    root.erase()
+    erase(root)
     for alloc in allocs:
-        alloc.detach()
-        alloc.erase()
+        erase(alloc)
 
 
 def _require_inlinable(stmt: StmtOp) -> None:
@@ -141,8 +139,7 @@ class _Inliner:
             value = made[key] if key in made else self._inline(read, number)
             made[key] = value
             read.res.replace_all_uses_with(value)
-            read.detach()
-            read.erase()
+            erase(read)
 
     def _inline(self, read: ReadOp, number: int) -> SSAValue:
         """The value of one read, computed before it."""
@@ -258,10 +255,7 @@ class _Inliner:
         axes = [dim(i) for i in range(len(self.reader.axes))]
         dims = [substitute(place, axes, symbols) for place in places]
         map_ = op.map.data.replace_dims_and_symbols(dims, [], len(axes), len(self.reader.ivs))
-        return CoeffOp(
-            properties={"values": op.values, "map": AffineMapAttr(map_)},
-            result_types=[op.res.type],
-        )
+        return CoeffOp(op.values, map_)
 
 
 def _names_opaque(expr: AffineExpr, num_opaque: int) -> bool:

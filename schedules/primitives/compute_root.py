@@ -22,6 +22,7 @@ from xdsl.ir.affine import AffineMap
 
 from ...core.affine import Ranges, const, dim, simplify, substitute, sym, used
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.loop import (
     AllocOp,
     BufferType,
@@ -34,14 +35,7 @@ from ...dialects.loop import (
 )
 from ...dialects.loop.build import loop_nest
 from .localize import Place, places_of, widen
-from .lookup import (
-    buffer_name,
-    find_stmt,
-    listing,
-    nest_root,
-    require_alone,
-    stmts_in,
-)
+from .lookup import buffer_name, find_stmt, listing, nest_root, require_alone, stmts_in
 from .rewrite import normalize, position_in, replace_buffer, set_ivs
 from .space import FREE, loop_of, loops_around, reads_in, role
 
@@ -112,8 +106,7 @@ class _Move:
             follower = self.host if self.is_read_inside else self.host.next_op
         made = self._canonical()
         if self.root is not self.stmt:
-            self.root.detach()
-            self.root.erase()
+            erase(self.root)
         block.add_op(made) if follower is None else block.insert_op_before(made, follower)
         for out in self.stmt.outs:
             if isinstance(out.owner, AllocOp) and buffer_type(out).space.data != "global":
@@ -207,8 +200,7 @@ class _Move:
             if isinstance(use.operation, ReadOp) and use.operation.fill is None:
                 use.operation.fill = value
         nest = nest_root(self.kernel, fill)
-        nest.detach()
-        nest.erase()
+        erase(nest)
 
     def _canonical(self) -> Operation:
         """The statement in loops over all of its axes."""

@@ -23,6 +23,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import const, dim, substitute, sym
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.combiners import neutral_elements
 from ...dialects.index_space import AxisAttr
 from ...dialects.loop import ForOp, IndexOp, KernelOp, StmtOp, YieldOp, buffer_type
@@ -88,14 +89,18 @@ def _require_startable(kernel: KernelOp, stmt: StmtOp, target: ForOp) -> list[Fo
             "combined twice",
             hint="split with the tail mask, or decompose further in",
         )
-    dropped = {loop.variable for loop in around[at:]} - {loop.variable for loop in kept}
+    _require_independent(kept, {loop.variable for loop in around[at:] if loop not in kept})
+    return kept
+
+
+def _require_independent(kept: Sequence[ForOp], dropped: set[SSAValue]) -> None:
+    """Raises: ScheduleError: the bounds of a loop depend on one that the start values lack."""
     for loop in kept:
         if any(arg in dropped for arg in (*loop.lower_args, *loop.upper_args)):
             raise ScheduleError(
                 f"decompose_reduction: the bounds of '{loop.loop_name.data}' depend on a reduce "
                 "loop"
             )
-    return kept
 
 
 def _init_nest(stmt: StmtOp, symbol: str, kept: Sequence[ForOp]) -> Operation:
@@ -176,5 +181,4 @@ def _start_at_one(stmt: StmtOp) -> None:
         if isinstance(op, IndexOp) and op.axis.data == old.label:
             value = IndexBuilder(stmt, op).value(moved[at])
             op.res.replace_all_uses_with(value)
-            op.detach()
-            op.erase()
+            erase(op)

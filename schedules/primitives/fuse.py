@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from ...core.affine import dim
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.loop import ForOp, KernelOp
-from ...dialects.loop.build import variable_hint
 from .lookup import find_loop, owner_of, stmts_in
-from .rewrite import normalize, substitute_variable
+from .rewrite import new_loop, normalize, substitute_variable, take_over
 from .space import FREE, role
 from .split import constant_bounds, require_unmarked
 
@@ -35,28 +35,20 @@ def fuse(kernel: KernelOp, outer: str, inner: str) -> str:
     size = high_i - low_i
     stem = owner_of(kernel, second)
     name = f"{outer}_{inner.removeprefix(f'{stem}.')}"
-    fused = ForOp(name, 0, (high_o - low_o) * size)
-    fused.location = first.location
-    fused.variable.name_hint = variable_hint(name)
-    block = first.parent
-    assert block is not None
-    block.insert_op_before(fused, first)
-    for op in list(second.body.block.ops):
-        op.detach()
-        fused.body.block.add_op(op)
+    fused = new_loop(first, name, (high_o - low_o) * size)
+    take_over(fused, fused, first, second)
     divisor = max(1, size)
     variables = [fused.variable]
     substitute_variable(second.variable, dim(0) % divisor + low_i, variables, fused)
     substitute_variable(first.variable, dim(0) // divisor + low_o, variables, fused)
-    first.detach()
-    first.erase()
+    erase(first)
     normalize(fused)
     return name
 
 
 def _require_nested(outer: ForOp, inner: ForOp) -> None:
     """Raises: ScheduleError: `inner` is not all that `outer` holds."""
-    if inner.parent is outer.body.block and outer.body.block.first_op is outer.body.block.last_op:
+    if outer.only_op is inner:
         return
     names = f"'{inner.loop_name.data}'", f"'{outer.loop_name.data}'"
     if inner.parent is outer.body.block:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xdsl.ir import SSAValue
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
     AffineBinaryOpKind,
@@ -154,10 +153,3 @@ def _join_two(first: Interval, second: Interval, ranges: Ranges) -> Interval | N
     low = min(first.low, apart[0] + second.low)
     high = max(first.high, apart[1] - 1 + second.high)
     return Interval(first.base, low, high)
-
-
-def start_in(stmt: StmtOp, interval: Interval, variables: Sequence[SSAValue]) -> AffineExpr:
-    """The first place of an interval over the ivs of `stmt`, which has all of `variables`."""
-    ivs = list(stmt.ivs)
-    at = [next((i for i, iv in enumerate(ivs) if iv is v), 0) for v in variables]
-    return substitute(interval.start, [dim(i) for i in at])

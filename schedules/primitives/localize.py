@@ -10,6 +10,7 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import const, dim, linear_terms, substitute, sym, used
+from ...core.walk import erase
 from ...dialects.loop import AllocOp, BufferType, ForOp, ReadOp, StmtOp, buffer_type
 from .hull import Fixed, Interval
 from .rewrite import add_ivs
@@ -70,8 +71,7 @@ def shrink(buffer: SSAValue, box: Sequence[Interval], loop: ForOp) -> SSAValue:
         positions = add_ivs(stmt, fixed.variables)
         _rebase(user, buffer, box, positions)
     buffer.replace_all_uses_with(new.res)
-    alloc.detach()
-    alloc.erase()
+    erase(alloc)
     return new.res
 
 
@@ -99,8 +99,7 @@ def widen(buffer: SSAValue, writer: StmtOp, places: Sequence[Place], before: Ope
         assert isinstance(user, StmtOp | ReadOp)
         _rebase(user, buffer, box, add_ivs(stmt, [ivs[position] for position in needed]))
     buffer.replace_all_uses_with(new.res)
-    alloc.detach()
-    alloc.erase()
+    erase(alloc)
     return new.res
 
 

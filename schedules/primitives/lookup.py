@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from xdsl.ir import Block, Operation, SSAValue
 
 from ...core.errors import ScheduleError
+from ...core.names import fresh
 from ...dialects.loop import AllocOp, ForOp, KernelOp, StmtOp
 
 
@@ -176,12 +177,7 @@ def nest_root(kernel: KernelOp, stmt: StmtOp) -> Operation:
 
 def fresh_symbol(kernel: KernelOp, name: str) -> str:
     """`name`, or with a number where a compute has that name."""
-    taken = {stmt.sym_name.data for stmt in stmts_in(kernel)}
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
+    return fresh(name, {stmt.sym_name.data for stmt in stmts_in(kernel)})
 
 
 def listing(names: Sequence[str]) -> str:

@@ -57,7 +57,7 @@ def _perfect_chain(named: Sequence[ForOp]) -> list[ForOp]:
             f"'{innermost.loop_name.data}'"
         )
     for outer, inner in pairwise(chain):
-        if outer.body.block.first_op is not inner or outer.body.block.last_op is not inner:
+        if outer.only_op is not inner:
             raise ScheduleError(
                 f"reorder: the nest is not perfect, '{outer.loop_name.data}' holds more than "
                 f"'{inner.loop_name.data}'",

@@ -9,6 +9,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSymExpr
 
 from ...core.affine import Range, Ranges, bounds, dim, simplify_map, substitute, sym, used
+from ...core.walk import ancestors, erase
 from ...dialects.loop import (
     AllocOp,
     BufferType,
@@ -20,6 +21,7 @@ from ...dialects.loop import (
     StmtOp,
     buffer_type,
 )
+from ...dialects.loop.build import variable_hint
 from .space import axis_ranges, iv_ranges, loop_of, loop_range, through_bind
 
 MapEdit = Callable[[AffineMap, int], AffineMap]
@@ -232,9 +234,28 @@ def replace_buffer(old: SSAValue, type_: BufferType) -> SSAValue:
     assert block is not None
     block.insert_op_before(new, alloc)
     old.replace_all_uses_with(new.res)
-    alloc.detach()
-    alloc.erase()
+    erase(alloc)
     return new.res
+
+
+def new_loop(
+    like: ForOp, name: str, upper: int | AffineMap, upper_args: Sequence[SSAValue] = ()
+) -> ForOp:
+    """An empty loop from 0 to `upper`, from where `like` comes."""
+    made = ForOp(name, 0, upper, upper_args=upper_args)
+    made.location = like.location
+    made.variable.name_hint = variable_hint(name)
+    return made
+
+
+def take_over(new: ForOp, inner: ForOp, old: ForOp, body: ForOp) -> None:
+    """Put the nest `new` before `old`; its loop `inner` takes over what the loop `body` holds."""
+    block = old.parent
+    assert block is not None
+    block.insert_op_before(new, old)
+    for op in list(body.body.block.ops):
+        op.detach()
+        inner.body.block.add_op(op)
 
 
 def rename_loops(op: Operation, suffix: str) -> None:
@@ -256,8 +277,4 @@ def position_in(block: Block, op: Operation) -> Operation:
 
 def kernel_of(op: Operation) -> KernelOp:
     """The kernel around an op."""
-    parent = op.parent_op()
-    while not isinstance(parent, KernelOp):
-        assert parent is not None
-        parent = parent.parent_op()
-    return parent
+    return next(around for around in ancestors(op) if isinstance(around, KernelOp))

@@ -23,6 +23,7 @@ from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import Ranges, bounds, const, dim, simplify, substitute, sym
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.combiners import neutral_elements
 from ...dialects.index_space import PARALLEL as PARALLEL_AXIS
 from ...dialects.index_space import REDUCE as REDUCE_AXIS
@@ -214,8 +215,7 @@ class _Parts:
         made.location = stmt.location
         assert stmt.parent is not None
         stmt.parent.insert_op_before(made, stmt)
-        stmt.detach()
-        stmt.erase()
+        erase(stmt)
         return made
 
     def _rewrite_body(self) -> None:
@@ -237,8 +237,7 @@ class _Parts:
             if isinstance(op, IndexOp) and op.axis.data in labels[len(self.parallel) :]:
                 value = IndexBuilder(stmt, op).value(self.old[labels.index(op.axis.data)])
                 op.res.replace_all_uses_with(value)
-                op.detach()
-                op.erase()
+                erase(op)
         last = block.last_op
         assert isinstance(last, YieldOp)
         if self.guards:

@@ -9,6 +9,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import Range, Ranges, bounds, dim, substitute, sym, used
 from ...core.injective import follows, is_injective
+from ...core.walk import ancestors
 from ...dialects.loop import ForOp, ReadOp, StmtOp
 
 PARALLEL = "parallel"
@@ -19,13 +20,7 @@ MIXED = "mixed"
 
 def loops_around(op: Operation) -> list[ForOp]:
     """The loops around `op`, outermost first."""
-    loops: list[ForOp] = []
-    parent = op.parent_op()
-    while parent is not None:
-        if isinstance(parent, ForOp):
-            loops.append(parent)
-        parent = parent.parent_op()
-    return loops[::-1]
+    return [around for around in ancestors(op) if isinstance(around, ForOp)][::-1]
 
 
 def loop_of(variable: SSAValue) -> ForOp:

@@ -24,11 +24,19 @@ from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap
 
 from ...core.affine import Ranges, bounds, const, dim, linear_terms, substitute, used
 from ...core.errors import ScheduleError
+from ...core.walk import erase
 from ...dialects.loop import BufferType, ForOp, KernelOp, StmtOp, buffer_type
-from ...dialects.loop.build import variable_hint
 from .localize import places_of
 from .lookup import find_alloc, find_loop, loops_of, stmts_in
-from .rewrite import kernel_of, normalize, rename_loops, replace_buffer, substitute_variable
+from .rewrite import (
+    kernel_of,
+    new_loop,
+    normalize,
+    rename_loops,
+    replace_buffer,
+    substitute_variable,
+    take_over,
+)
 from .space import FREE, PARALLEL, REDUCE, iv_ranges, loops_around, role
 
 TAIL_SUFFIX = ".t"
@@ -267,25 +275,16 @@ def _nest(loop: ForOp, tiles: int, factor: int, value: AffineExpr, limit: int | 
     `limit`: the number of points, where the inner loop has to stop at it. Returns the outer loop.
     """
     name = loop.loop_name.data
-    outer = ForOp(f"{name}.o", 0, tiles)
+    outer = new_loop(loop, f"{name}.o", tiles)
     if limit is None:
-        inner = ForOp(f"{name}.i", 0, factor)
+        inner = new_loop(loop, f"{name}.i", factor)
     else:
         upper = AffineMap(1, 0, (const(factor), dim(0) * -factor + limit))
-        inner = ForOp(f"{name}.i", 0, upper, upper_args=[outer.variable])
-    for made in (outer, inner):
-        made.location = loop.location
-        made.variable.name_hint = variable_hint(made.loop_name.data)
+        inner = new_loop(loop, f"{name}.i", upper, [outer.variable])
     outer.body.block.add_op(inner)
-    block = loop.parent
-    assert block is not None
-    block.insert_op_before(outer, loop)
-    for op in list(loop.body.block.ops):
-        op.detach()
-        inner.body.block.add_op(op)
+    take_over(outer, inner, loop, loop)
     substitute_variable(loop.variable, value, [outer.variable, inner.variable], inner)
-    loop.detach()
-    loop.erase()
+    erase(loop)
     normalize(outer)
     return outer
 
@@ -313,16 +312,8 @@ def _clone_after(loop: ForOp) -> ForOp:
 
 def _replace_variable(loop: ForOp, start: int, size: int) -> None:
     """Make a loop run from 0 to `size`, its old variable being `start` more."""
-    made = ForOp(loop.loop_name.data, 0, size)
-    made.location = loop.location
-    made.variable.name_hint = variable_hint(made.loop_name.data)
-    block = loop.parent
-    assert block is not None
-    block.insert_op_before(made, loop)
-    for op in list(loop.body.block.ops):
-        op.detach()
-        made.body.block.add_op(op)
+    made = new_loop(loop, loop.loop_name.data, size)
+    take_over(made, made, loop, loop)
     substitute_variable(loop.variable, dim(0) + start, [made.variable], made)
-    loop.detach()
-    loop.erase()
+    erase(loop)
     normalize(made)

@@ -56,8 +56,7 @@ def _nest_of(target: ForOp, spec: Intrinsic) -> tuple[ForOp, ForOp, StmtOp]:
     current: Operation | None = target
     while isinstance(current, ForOp):
         loops.append(current)
-        block = current.body.block
-        current = block.first_op if block.first_op is block.last_op else None
+        current = current.only_op
     name = target.loop_name.data
     if not isinstance(current, StmtOp) or len(loops) != 2:
         raise ScheduleError(
@@ -74,6 +73,17 @@ def _nest_of(target: ForOp, spec: Intrinsic) -> tuple[ForOp, ForOp, StmtOp]:
                 f"tensorize: '{loop.loop_name.data}' is a {kind} loop of "
                 f"@{current.sym_name.data}, {spec.name} has a {wanted} axis there"
             )
+    _require_extents(lanes, terms, spec)
+    for other in loops_around(target):
+        if other.kind.data == "vectorize":
+            raise ScheduleError(
+                f"tensorize: '{other.loop_name.data}' of the same nest has the lanes already"
+            )
+    return lanes, terms, current
+
+
+def _require_extents(lanes: ForOp, terms: ForOp, spec: Intrinsic) -> None:
+    """Raises: ScheduleError: not the intrinsic's number of terms, or one lane."""
     low, high = constant_bounds(terms, "tensorize")
     if high - low != spec.terms:
         raise ScheduleError(
@@ -81,14 +91,9 @@ def _nest_of(target: ForOp, spec: Intrinsic) -> tuple[ForOp, ForOp, StmtOp]:
             f"{spec.terms} terms",
             hint=f"split the reduce loop by {spec.terms}",
         )
-    for other in loops_around(target):
-        if other.kind.data == "vectorize":
-            raise ScheduleError(
-                f"tensorize: '{other.loop_name.data}' of the same nest has the lanes already"
-            )
-    if constant_bounds(lanes, "tensorize")[1] - constant_bounds(lanes, "tensorize")[0] < 2:
-        raise ScheduleError(f"tensorize: '{name}' has fewer than two lanes")
-    return lanes, terms, current
+    low, high = constant_bounds(lanes, "tensorize")
+    if high - low < 2:
+        raise ScheduleError(f"tensorize: '{lanes.loop_name.data}' has fewer than two lanes")
 
 
 def _require_domain(stmt: StmtOp, spec: Intrinsic) -> None:

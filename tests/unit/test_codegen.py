@@ -32,7 +32,7 @@ def tensor(element: Attribute, *shape: int) -> TensorType[Any]:
     return TensorType(element, list(shape))
 
 
-Step = Callable[[Schedule], None]
+Step = Callable[[Schedule], object]
 
 
 def as_it_is(_: Schedule) -> None:
@@ -140,6 +140,40 @@ def test_integer_division_never_traps() -> None:
     np.testing.assert_array_equal(
         remainder[defined], (exact[0] - wanted * exact[1]).astype(np.int32)
     )
+
+
+def test_quotients_of_indices_from_memory_are_rounded_down() -> None:
+    """i - ids[n] is negative: an index that is an axis and one that is data, then divided."""
+    b = KernelBuilder("k", {"x": tensor(f32, 9), "ids": tensor(i32, 6)})
+    x, ids = b.args
+    s = b.compute("s", {"r": 6, "i": 5}, lambda r, i: x[(r * 2 - i) % 3 + (i - r) // 4 + 3])
+    y = b.compute("y", {"n": 6, "i": 5}, lambda n, i: s[ids[n], i])
+
+    def inlined(axis: str) -> Step:
+        def step(schedule: Schedule) -> None:
+            schedule.compute_inline("s")
+            schedule.vectorize(axis)
+
+        return step
+
+    check(
+        b,
+        [y],
+        [np.arange(9, dtype=np.float32), np.arange(6, dtype=np.int32)],
+        lambda s: s.compute_inline("s"),
+        inlined("y.n"),
+        inlined("y.i"),
+    )
+
+
+@pytest.mark.parametrize("element", [f16, bf16, f32, f64])
+def test_a_guards_value_keeps_the_sign_of_zero(element: Attribute) -> None:
+    b = KernelBuilder("k", {"x": tensor(element, 3)})
+    (x,) = b.args
+    y = b.compute("y", {"n": 20}, lambda n: 1.0 / x.read((n - 9,), -0.0))
+    ones = np.ones(3, numpy_dtype(element))
+    with np.errstate(divide="ignore"):
+        check(b, [y], [ones], lambda s: s.vectorize("y.n"), lambda s: s.split("y.n", 4))
 
 
 def test_a_conditional_gives_results() -> None:

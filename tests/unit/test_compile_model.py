@@ -426,3 +426,21 @@ def test_strict_softmax_divides():
     fast = nnc.compile(softmax)(x=x)["y"]
     assert (fast != strict).any(), "the reciprocal of a row's sum is rounded once more"
     np.testing.assert_allclose(fast, strict, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "shape"), [("gather", (4,)), ("gather_elements", (4,)), ("gather_nd", (4, 1))]
+)
+def test_an_index_out_of_range_reads_the_nearest_element(op: str, shape: tuple[int, ...]) -> None:
+    """Never what lies outside of the tensor."""
+    index = f"tensor<{'x'.join(map(str, shape))}xi64>"
+    model = nnc.compile(
+        nnc.parse(f"""
+        func.func @main(%x: tensor<5xf32>, %i: {index}) -> tensor<4xf32> {{
+          %y = graph.{op}(%x, %i) : tensor<4xf32>
+          func.return %y
+        }}""")
+    )
+    wanted = np.array([-(2**62), -6, 5, 2**62]).reshape(shape)
+    (got,) = model(x=np.arange(5, dtype=np.float32), i=wanted).values()
+    assert got.tolist() == [0, 0, 4, 4]

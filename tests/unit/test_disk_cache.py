@@ -16,10 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from onnx.external_data_helper import (
-    convert_model_to_external_data,
-    write_external_data_tensors,
-)
+from onnx.external_data_helper import convert_model_to_external_data, write_external_data_tensors
 
 import nnc
 from nnc.compiler import caching

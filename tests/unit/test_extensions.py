@@ -12,22 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import ModelProto, TensorProto, helper
+from extending import RELU, X, custom, opt
 
 import nnc
 from nnc.core import extensions
 from nnc.core.errors import NncError
-from nnc.core.testing import Outcome, call
-from nnc.tools import nn_opt
+from nnc.core.testing import call
 from nnc.tools import nnc as command
 
-X = np.linspace(-3, 3, 200, dtype=np.float32).reshape(2, 100)
-RELU = """
-func.func @main(%x: tensor<2x100xf32>) -> tensor<2x100xf32> {
-  %y = graph.relu(%x) : tensor<2x100xf32>
-  func.return %y
-}
-"""
 PLUGIN = """
     from xdsl.irdl import irdl_op_definition
     import nnc
@@ -84,20 +76,6 @@ def write(path: Path, text: str, before: str = "") -> Path:
 
 def scaled(factor: float) -> str:
     return f"FACTOR = {factor}\n"
-
-
-def custom(op_type: str = "Scaled", version: int = 1, **attributes: float) -> ModelProto:
-    value = helper.make_tensor_value_info
-    node = helper.make_node(op_type, ["x"], ["y"], "own", domain="com.acme")
-    node.attribute.extend(helper.make_attribute(*each) for each in attributes.items())
-    x, y = (value(name, TensorProto.FLOAT, (2, 100)) for name in "xy")
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.acme", version)]
-    graph = helper.make_graph([node], "net", [x], [y])
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
-
-
-def opt(text: str, *flags: str) -> Outcome:
-    return call(nn_opt.main, flags, text.encode())
 
 
 # --- owners and loading

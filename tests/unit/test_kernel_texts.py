@@ -1,10 +1,9 @@
 """The two measured kernels, from te and sched text: right as machine code, loops without spills."""
 
-import importlib.util
 import re
 from pathlib import Path
-from types import ModuleType
 
+import kernel_texts
 import numpy as np
 import pytest
 
@@ -21,17 +20,6 @@ from nnc.textir import default_context, parse
 ROOT = Path(__file__).parents[2]
 TARGETS = ("x86-64-v3", "x86-64-v4", "aarch64-neon")
 KERNELS = ("matmul_text", "convolution_text")
-
-
-@pytest.fixture(scope="module")
-def texts() -> ModuleType:
-    path = ROOT / "benchmarks" / "kernel_texts.py"
-    spec = importlib.util.spec_from_file_location("kernel_texts", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def tiles(text: str) -> KernelOp:
@@ -58,9 +46,9 @@ def innermost_loops(text: str) -> list[str]:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("name", TARGETS)
-def test_no_spills_in_the_innermost_loops(texts: ModuleType, kernel: str, name: str) -> None:
+def test_no_spills_in_the_innermost_loops(kernel: str, name: str) -> None:
     target = resolve(name)
-    emitted = emit_kernel(tiles(getattr(texts, kernel)(target)), target)
+    emitted = emit_kernel(tiles(getattr(kernel_texts, kernel)(target)), target)
     code = assembly(emitted.llvm_text, target)
     loops = [body for body in innermost_loops(code) if re.search(r"fmadd|fmla", body)]
     assert loops, "no innermost loop multiplies and adds"
@@ -76,21 +64,21 @@ def runnable(request: pytest.FixtureRequest) -> Target:
     return target
 
 
-def test_matmul_is_right(texts: ModuleType, runnable: Target) -> None:
+def test_matmul_is_right(runnable: Target) -> None:
     rng = np.random.default_rng(1)
     shapes = ((128, 768), (768, 3072), (3072,))
     x, w, b = (rng.standard_normal(shape).astype(np.float32) for shape in shapes)
-    native = NativeKernel(tiles(texts.matmul_text(runnable)), runnable)
+    native = NativeKernel(tiles(kernel_texts.matmul_text(runnable)), runnable)
     expected = np.maximum(x.astype(np.float64) @ w + b, 0)
     bound = 768 * 2.0**-23 * (np.abs(x) @ np.abs(w) + np.abs(b))
     assert (np.abs(native(x, w, b)[0] - expected) <= bound).all()
 
 
-def test_convolution_is_right(texts: ModuleType, runnable: Target) -> None:
+def test_convolution_is_right(runnable: Target) -> None:
     rng = np.random.default_rng(2)
     x = rng.standard_normal((1, 64, 56, 56)).astype(np.float32)
     w = rng.standard_normal((64, 64, 3, 3)).astype(np.float32)
-    native = NativeKernel(tiles(texts.convolution_text(runnable)), runnable)
+    native = NativeKernel(tiles(kernel_texts.convolution_text(runnable)), runnable)
     padded = np.pad(x[0].astype(np.float64), ((0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
     expected = np.einsum("ochw,cyxhw->oyx", w, windows, optimize=True)

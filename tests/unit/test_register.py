@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from extending import RELU, X, custom, opt
 from onnx import ModelProto, TensorProto, helper
 from xdsl.context import Context
 from xdsl.dialects.builtin import FloatAttr, ModuleOp
@@ -29,7 +30,7 @@ from nnc.compiler.pipelines import GRAPH, extended
 from nnc.core import extensions
 from nnc.core.errors import InputError, ModelError, NncError, PassError, ScheduleError
 from nnc.core.irtypes import float_attr
-from nnc.core.testing import Outcome, call
+from nnc.core.testing import call
 from nnc.dialects.graph.base import GraphOp
 from nnc.dialects.graph.checks import FLOATS, expect
 from nnc.dialects.graph.elementwise import UnaryOp
@@ -41,33 +42,11 @@ from nnc.targets import resolve
 from nnc.tools import nn_opt
 from nnc.tools import nnc as command
 
-X = np.linspace(-3, 3, 200, dtype=np.float32).reshape(2, 100)
-RELU = """
-func.func @main(%x: tensor<2x100xf32>) -> tensor<2x100xf32> {
-  %y = graph.relu(%x) : tensor<2x100xf32>
-  func.return %y
-}
-"""
-
 
 @pytest.fixture(autouse=True)
 def scope() -> Iterator[None]:
     with extensions.scope():
         yield
-
-
-def custom(op_type: str = "Scaled", version: int = 1, **attributes: float) -> ModelProto:
-    value = helper.make_tensor_value_info
-    node = helper.make_node(op_type, ["x"], ["y"], "own", domain="com.acme")
-    node.attribute.extend(helper.make_attribute(*each) for each in attributes.items())
-    x, y = (value(name, TensorProto.FLOAT, (2, 100)) for name in "xy")
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.acme", version)]
-    graph = helper.make_graph([node], "net", [x], [y])
-    return helper.make_model(graph, opset_imports=opsets, ir_version=9)
-
-
-def opt(text: str, *flags: str) -> Outcome:
-    return call(nn_opt.main, flags, text.encode())
 
 
 @irdl_op_definition

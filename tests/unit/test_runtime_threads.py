@@ -235,6 +235,46 @@ def test_a_child_that_is_forked_amid_calls_runs_models():
     assert out.split() == ["parent"]
 
 
+def test_no_lock_outlives_its_thread_in_a_forked_child():
+    """Another thread allocates memory, loads plug-ins and makes the pool when the child is made."""
+    out = in_new_process(
+        """
+    import os, threading, warnings
+    warnings.simplefilter("ignore")
+    import numpy as np
+    from nnc.core import extensions
+    from nnc.runtime import arrays, threads
+    inside, stop = threading.Event(), threading.Event()
+    def hold():
+        locks = arrays._FREE.lock, extensions._lock, threads_lock
+        with locks[0].held, locks[1].held, locks[2].held:
+            inside.set()
+            stop.wait()
+    threads_lock = threads._Process.lock
+    other = threading.Thread(target=hold)
+    other.start()
+    inside.wait()
+    child = os.fork()
+    if child == 0:
+        arrays.aligned_empty((arrays.RECYCLED_BYTES,), np.dtype("float32"))
+        extensions.table("operator")
+        with threads_lock.held:
+            os._exit(7)
+    for _ in range(500):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        stop.wait(0.02)
+    else:
+        os.kill(child, 9)
+    stop.set()
+    other.join()
+    print(os.waitstatus_to_exitcode(status) if done else "the child waits")
+    """
+    )
+    assert out.split() == ["7"]
+
+
 def test_no_wake_up_is_lost():
     """Pauses around the time that threads spin before they sleep: a lost one would hang."""
     out = in_new_process(
@@ -249,6 +289,32 @@ def test_no_wake_up_is_lost():
     """
     )
     assert out.split() == ["done"]
+
+
+def test_an_exit_handler_may_run_models():
+    """It runs after the workers have ended, for it was there before them."""
+    out = in_new_process(
+        """
+    import atexit, time
+    def last():
+        start = threads.Pool._start_worker  # a worker that is started now looks for work at once
+        threads.Pool._start_worker = lambda *given: (start(*given), time.sleep(0.05))
+        (y,) = model(x=x).values()
+        print(y.tobytes() == expected.tobytes())
+    atexit.register(last)
+    import numpy as np
+    import nnc
+    from nnc.runtime import threads
+    rows = "tensor<400x300xf32>"
+    model = nnc.compile(nnc.parse(
+        f"func.func @main(%x: {rows}) -> {rows} {{ "
+        f"%y = graph.softmax(%x) : {rows} func.return %y }}"
+    ), threads=2)
+    x = np.random.default_rng(0).standard_normal((400, 300), np.float32)
+    (expected,) = model(x=x).values()
+    """
+    )
+    assert out.split() == ["True"]
 
 
 def test_workers_end_with_the_process():

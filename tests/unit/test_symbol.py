@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from symbols import Draws, run
 from xdsl.dialects.builtin import ModuleOp
 
 import nnc
@@ -16,7 +17,6 @@ from nnc.core.errors import ModelError, NncError, PassError, UnsupportedError
 from nnc.dialects.graph.types import describe, info
 from nnc.passes.graph.bind_inputs import main_function
 from nnc.passes.graph.infer_shapes import specialize
-from nnc.reference.graph.run import run_module
 
 Array = np.ndarray[Any, Any]
 
@@ -25,30 +25,8 @@ def input_types(module: ModuleOp) -> list[str]:
     return [describe(info(argument)) for argument in main_function(module).body.block.args]
 
 
-def run(symbol: sym.Symbol, *inputs: Array) -> list[Array]:
-    """Outputs by the reference, inputs bound in the order of `list_input_names`."""
-    graph = nnc.graph.create(symbol)
-    names = graph.input_names
-    arrays = dict(zip(names, inputs, strict=True))
-    module = graph.module.clone()
-    specialize(
-        module,
-        {name: array.shape for name, array in arrays.items()},
-        {name: array.dtype.name for name, array in arrays.items()},
-    )
-    module.verify()
-    return run_module(module, list(arrays.values()))
-
-
-RANDOM = np.random.default_rng(5)
-
-
-def floats(*shape: int) -> Array:
-    return RANDOM.uniform(-2, 2, shape).astype(np.float32)
-
-
-def positive(*shape: int) -> Array:
-    return RANDOM.uniform(0.5, 2, shape).astype(np.float32)
+DRAWS = Draws(5)
+floats, positive = DRAWS.floats, DRAWS.positive
 
 
 def test_nnvms_sample() -> None:

@@ -8,40 +8,15 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from symbols import Draws, run
 
-import nnc
-import nnc.graph
 import nnc.symbol as sym
-from nnc.passes.graph.infer_shapes import specialize
-from nnc.reference.graph.run import run_module
 
 Array = np.ndarray[Any, Any]
 
 
-def run(symbol: sym.Symbol, *inputs: Array) -> list[Array]:
-    """Outputs by the reference, inputs bound in the order of `list_input_names`."""
-    graph = nnc.graph.create(symbol)
-    names = graph.input_names
-    arrays = dict(zip(names, inputs, strict=True))
-    module = graph.module.clone()
-    specialize(
-        module,
-        {name: array.shape for name, array in arrays.items()},
-        {name: array.dtype.name for name, array in arrays.items()},
-    )
-    module.verify()
-    return run_module(module, list(arrays.values()))
-
-
-RANDOM = np.random.default_rng(5)
-
-
-def floats(*shape: int) -> Array:
-    return RANDOM.uniform(-2, 2, shape).astype(np.float32)
-
-
-def positive(*shape: int) -> Array:
-    return RANDOM.uniform(0.5, 2, shape).astype(np.float32)
+DRAWS = Draws(5)
+floats, positive = DRAWS.floats, DRAWS.positive
 
 
 A, B, ROW = floats(2, 3, 4), floats(2, 3, 4), floats(4)

@@ -7,16 +7,7 @@ from collections.abc import Sequence
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException
 
-from ...compiler.pipelines import (
-    FAST,
-    FAST_TILES,
-    FUSE,
-    GRAPH,
-    TE,
-    TO_NEST,
-    TO_TILES,
-    extended,
-)
+from ...compiler.pipelines import FAST, FAST_TILES, FUSE, GRAPH, TE, TO_NEST, TO_TILES, extended
 from ...core.errors import NncError, PassError
 from ...dialects.sched import ScheduleOp
 from ...lowering.graph_to_te.registry import load_lowerings

@@ -18,6 +18,7 @@ from xdsl.ir import Operation
 
 from ...core.affine import used
 from ...core.irtypes import tensor_shape
+from ...core.walk import ancestors
 from ...dialects import te
 from ...dialects.index_space import AxisAttr
 from ...lowering.program import KernelCode
@@ -62,16 +63,9 @@ def kernel_operations(kernel: te.KernelOp) -> int:
     """
     total = 0
     for compute in (op for op in kernel.walk() if isinstance(op, te.ComputeOp)):
-        steps = [p.axis.size for p in _parents(compute) if isinstance(p, te.ScanOp)]
+        steps = [p.axis.size for p in ancestors(compute) if isinstance(p, te.ScanOp)]
         total += prod(steps) * _compute_operations(compute)
     return total
-
-
-def _parents(op: Operation) -> Iterable[Operation]:
-    parent = op.parent_op()
-    while parent is not None:
-        yield parent
-        parent = parent.parent_op()
 
 
 def _compute_operations(compute: te.ComputeOp) -> int:

@@ -10,6 +10,7 @@ from typing import TextIO
 from xdsl.ir import Operation
 
 from ...core.errors import NncError
+from ...core.walk import ancestors
 from ..terminal import write_ir
 from .flags import Flags
 from .inside import named
@@ -74,9 +75,7 @@ class PrintIR(Instrument):
 
 def top(op: Operation) -> Operation:
     """The op around all others."""
-    while (parent := op.parent_op()) is not None:
-        op = parent
-    return op
+    return [op, *ancestors(op)][-1]
 
 
 class Tree:
@@ -98,11 +97,7 @@ class Tree:
 
         Raises: NncError: the folder or file cannot be written.
         """
-        around: list[Operation] = []
-        parent = op.parent_op()
-        while parent is not None:
-            around.insert(0, parent)
-            parent = parent.parent_op()
+        around = [*ancestors(op)][::-1]
         counts = [self._numbers.setdefault(one, 0) for one in around]
         self._numbers[op] = self._numbers[op] + 1 if op in self._numbers else 0
         folder = self._folder.joinpath(*(self._name(one) for one in (*around, op)))

@@ -26,22 +26,10 @@ config.environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), o
 '''
 
 
-@dataclass(frozen=True)
-class PassTexts:
-    """A pass and its test."""
-
-    source: str
-    test: str
-
-
-_GRAPH = '''\
+_PASS = '''\
 """$name: what it does and why, in a paragraph. It stands here with a rule to be replaced.
 
-    %0 = graph.neg(%x) : tensor<4xf32>
-    %1 = graph.neg(%0) : tensor<4xf32>
-    func.return %1
-->
-    func.return %x
+$example
 """
 
 from __future__ import annotations
@@ -54,9 +42,53 @@ from xdsl.passes import ModulePass
 
 from ${root}core.explain import why_not
 from ${root}core.rewriting import Pattern, Rewriter, rewrite
-from ${root}dialects.graph.elementwise import NegOp
+from ${root}dialects.$home import $op
 
 
+$pattern
+
+
+@dataclass(frozen=True)
+class ${cls}Pass(ModulePass):
+    """Say what it does: $says"""
+
+    name = "$name"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        rewrite(op, [$rule()])
+'''
+
+
+@dataclass(frozen=True)
+class PassTexts:
+    """A pass of one level, with one rule, and its test.
+
+    Attributes:
+        home, op: the module in `dialects/`, and the class of the op that the rule is for.
+        rule, pattern: the rule's name, and its class.
+        example, says: what the pass does, in IR and in words.
+        test: a lit test.
+    """
+
+    home: str
+    op: str
+    rule: str
+    pattern: str
+    example: str
+    says: str
+    test: str
+
+    @property
+    def source(self) -> str:
+        """The template of the pass's file; its fields are `name`, `cls` and `root`."""
+        return Template(_PASS).safe_substitute(vars(self))
+
+
+_GRAPH = PassTexts(
+    home="graph.elementwise",
+    op="NegOp",
+    rule="NegOfNeg",
+    pattern='''\
 class NegOfNeg(Pattern[NegOp]):
     """neg(neg(x)) -> x"""
 
@@ -65,20 +97,15 @@ class NegOfNeg(Pattern[NegOp]):
         if not isinstance(inner, NegOp):
             why_not(op, "its operand is no negation")
             return
-        rw.replace(op, [], [inner.x])
-
-
-@dataclass(frozen=True)
-class ${cls}Pass(ModulePass):
-    """Say what it does: neg(neg(x)) -> x."""
-
-    name = "$name"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, [NegOfNeg()])
-'''
-
-_GRAPH_TEST = """\
+        rw.replace(op, [], [inner.x])''',
+    example="""\
+    %0 = graph.neg(%x) : tensor<4xf32>
+    %1 = graph.neg(%0) : tensor<4xf32>
+    func.return %1
+->
+    func.return %x""",
+    says="neg(neg(x)) -> x.",
+    test="""\
 // RUN: nn-opt %s $flags --check-semantics | filecheck %s
 
 // What must happen: two negations go.
@@ -98,32 +125,14 @@ func.func @once(%x: tensor<4xf32>) -> tensor<4xf32> {
   %0 = graph.neg(%x) : tensor<4xf32>
   func.return %0
 }
-"""
+""",
+)
 
-_TE = '''\
-"""$name: what it does and why, in a paragraph. It stands here with a rule to be replaced.
-
-    %a = te.compute @a [i: 4] { %x[i] + 1.0 } : tensor<4xf32>
-    %y = te.compute @y [i: 4] { %x[i] * 2.0 } : tensor<4xf32>
-    te.return %y
-->
-    %y = te.compute @y [i: 4] { %x[i] * 2.0 } : tensor<4xf32>
-    te.return %y
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
-from ${root}core.explain import why_not
-from ${root}core.rewriting import Pattern, Rewriter, rewrite
-from ${root}dialects.te import ComputeOp
-
-
+_TE = PassTexts(
+    home="te",
+    op="ComputeOp",
+    rule="UnreadCompute",
+    pattern='''\
 class UnreadCompute(Pattern[ComputeOp]):
     """compute -> nothing if nobody reads its results"""
 
@@ -131,20 +140,16 @@ class UnreadCompute(Pattern[ComputeOp]):
         if any(result.first_use is not None for result in op.results):
             why_not(op, "a result is read")
             return
-        rw.erase(op)
-
-
-@dataclass(frozen=True)
-class ${cls}Pass(ModulePass):
-    """Say what it does: a compute that nobody reads -> nothing."""
-
-    name = "$name"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, [UnreadCompute()])
-'''
-
-_TE_TEST = """\
+        rw.erase(op)''',
+    example="""\
+    %a = te.compute @a [i: 4] { %x[i] + 1.0 } : tensor<4xf32>
+    %y = te.compute @y [i: 4] { %x[i] * 2.0 } : tensor<4xf32>
+    te.return %y
+->
+    %y = te.compute @y [i: 4] { %x[i] * 2.0 } : tensor<4xf32>
+    te.return %y""",
+    says="a compute that nobody reads -> nothing.",
+    test="""\
 // RUN: nn-opt %s $flags --check-semantics | filecheck %s
 
 // What must happen: @a goes, for nobody reads it. What must not: @b stays, for @y reads it.
@@ -158,27 +163,14 @@ te.kernel @k(%x: tensor<4xf32>) -> tensor<4xf32> {
   %y = te.compute @y [i: 4] { %b[i] * 2.0 } : tensor<4xf32>
   te.return %y
 }
-"""
+""",
+)
 
-_LOOP = '''\
-"""$name: what it does and why, in a paragraph. It stands here with a rule to be replaced.
-
-loop.for %i = 0 to 0 {name = "y.i"} { ... }  ->  nothing
-"""
-
-from __future__ import annotations
-
-from dataclasses import dataclass
-
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
-from ${root}core.explain import why_not
-from ${root}core.rewriting import Pattern, Rewriter, rewrite
-from ${root}dialects.loop import ForOp
-
-
+_LOOP = PassTexts(
+    home="loop",
+    op="ForOp",
+    rule="LoopThatNeverRuns",
+    pattern='''\
 class LoopThatNeverRuns(Pattern[ForOp]):
     """for i in [a, b) -> nothing if a >= b and it carries no value"""
 
@@ -190,20 +182,11 @@ class LoopThatNeverRuns(Pattern[ForOp]):
         if op.results:
             why_not(op, "it carries values")
             return
-        rw.erase(op)
-
-
-@dataclass(frozen=True)
-class ${cls}Pass(ModulePass):
-    """Say what it does: a loop that never runs -> nothing."""
-
-    name = "$name"
-
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        rewrite(op, [LoopThatNeverRuns()])
-'''
-
-_LOOP_TEST = """\
+        rw.erase(op)''',
+    example="""\
+loop.for %i = 0 to 0 {name = "y.i"} { ... }  ->  nothing""",
+    says="a loop that never runs -> nothing.",
+    test="""\
 // RUN: nn-opt %s $flags --check-semantics | filecheck %s
 
 // What must happen: the loop over nothing goes. What must not: the other one stays.
@@ -219,13 +202,10 @@ loop.kernel @k(%x: buffer<4xf32>, %y: out buffer<4xf32>) {
     loop.stmt @y [i: 4] = [%i] -> %y[i] { %x[i] * 2.0 }
   }
 }
-"""
+""",
+)
 
-PASSES = {
-    "graph": PassTexts(_GRAPH, _GRAPH_TEST),
-    "te": PassTexts(_TE, _TE_TEST),
-    "loop": PassTexts(_LOOP, _LOOP_TEST),
-}
+PASSES = {"graph": _GRAPH, "te": _TE, "loop": _LOOP}
 """By level."""
 
 DIALECT = '''\

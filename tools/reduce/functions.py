@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 
 from xdsl.dialects import func
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ...core.irtypes import ints, strings
+from ...core.names import fresh
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph import base as graph
@@ -61,21 +62,13 @@ def add_argument(holder: Holder, type_: Attribute, hint: str | None) -> SSAValue
     """A new last argument."""
     block = holder.body.block
     taken = {argument.name_hint for argument in block.args}
-    name = next(n for n in _fresh_names(hint or "x") if n not in taken)
+    name = fresh(hint or "x", taken)
     argument = block.insert_arg(type_, len(block.args))
     argument.name_hint = name
     if isinstance(holder, te.KernelOp):
         holder.arg_names = strings([*(each.data for each in holder.arg_names), name])
     update_type(holder)
     return argument
-
-
-def _fresh_names(stem: str) -> Iterator[str]:
-    yield stem
-    number = 1
-    while True:
-        yield f"{stem}_{number}"
-        number += 1
 
 
 def drop_arguments(holder: Holder, unwanted: Collection[int]) -> None:

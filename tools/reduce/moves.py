@@ -21,15 +21,7 @@ from ...dialects import loop, sched, te
 from ...dialects.graph import base as graph
 from .attributes import DropAttributes
 from .extents import ShrinkExtents
-from .functions import (
-    Refused,
-    add_argument,
-    called_symbols,
-    holder_of,
-    holders,
-    keep_results,
-    tidy,
-)
+from .functions import Refused, add_argument, called_symbols, holder_of, holders, keep_results, tidy
 
 __all__ = ["MOVES", "Move", "Refused"]
 
