@@ -37,6 +37,8 @@ _NAMES: dict[Attribute, str] = {
 _TYPES: dict[str, Attribute] = {
     name: type_ for type_, name in _NAMES.items() if not isinstance(type_, IndexType)
 }
+BY_TEXT: dict[str, Attribute] = {str(type_): type_ for type_ in _TYPES.values()}
+"""Element types as IR prints them: `f32`, `ui8`."""
 
 
 def dtype_name(element_type: Attribute) -> str:

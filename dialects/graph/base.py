@@ -205,7 +205,12 @@ class GraphOp(IRDLOperation):
         }
         unknown = group_results(definition, results, tensor_type(None))
         op = cls(operands=arguments, properties=attributes, result_types=unknown)
-        for result, type_ in zip(op.results, op.inferred(), strict=True):
+        try:
+            types = op.inferred()
+        except ModelError:
+            op.erase()  # it is no user of its operands
+            raise
+        for result, type_ in zip(op.results, types, strict=True):
             Rewriter.replace_value_with_new_type(result, type_)
         return op
 

@@ -78,7 +78,8 @@ def grouped(
     if not wide or half is None:
         return _call(function, op, inputs)
     results = _call(function, op, [widened(item) for item in inputs])
-    return [item.astype(half) if item.dtype == np.float32 else item for item in results]
+    with np.errstate(all="ignore"):
+        return [item.astype(half) if item.dtype == np.float32 else item for item in results]
 
 
 def check_results(op: IRDLOperation, results: Sequence[Array]) -> None:

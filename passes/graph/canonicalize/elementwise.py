@@ -9,6 +9,7 @@ from xdsl.dialects.builtin import f16
 from xdsl.ir import Attribute, SSAValue
 
 from ....core.dtypes import numpy_dtype
+from ....core.explain import why_not
 from ....core.rewriting import Pattern, Rewriter
 from ....dialects.graph.activations import CastLikeOp, CastOp, LeakyReluOp
 from ....dialects.graph.base import ConstantOp
@@ -40,6 +41,12 @@ def is_exact(narrow: Attribute | None, wide: Attribute | None) -> bool:
     return bool(np.can_cast(source, target, "safe")) and not (
         source.kind in "iu" and source.itemsize == 8 and target.kind == "f"
     )
+
+
+def is_direct(x: SSAValue, t: Attribute, u: Attribute) -> bool:
+    """From integers to integers by floats, no number may be out of the last type's range"""
+    via_float = element(x.type) not in FLOATS and t in FLOATS
+    return not via_float or u in FLOATS or is_exact(element(x.type), u)
 
 
 def keeps_shape(x: SSAValue, result: SSAValue) -> bool:
@@ -93,8 +100,9 @@ RULES = (
     rule(
         "CastOfWidening",
         "cast(cast(x, ..., to=t), ..., to=u) -> x if exact_widening(x, t) and has_type(x, u)",
-        "cast(cast(x, ..., to=t), ..., to=u) -> cast(x, to=u) if exact_widening(x, t)",
-        uses=[exact_widening, has_type],
+        "cast(cast(x, ..., to=t), ..., to=u) -> cast(x, to=u)"
+        " if exact_widening(x, t) and is_direct(x, t, u)",
+        uses=[exact_widening, has_type, is_direct],
     ),
     rule(
         "NeutralElement",
@@ -196,8 +204,11 @@ class ExtremumOfInfinity(Pattern[MaxOp | MinOp]):
     def rewrite(self, op: MaxOp | MinOp, rw: Rewriter) -> None:
         neutral = -inf if isinstance(op, MaxOp) else inf
         kept = [value for value in op.inputs if not is_splat(value, neutral)]
-        if len(kept) == 1 < len(op.inputs) and dims(kept[0].type) == dims(op.res.type):
-            forward(rw, op, kept[0])
+        if len(kept) == 1 < len(op.inputs):
+            if keeps_shape(kept[0], op.res):
+                forward(rw, op, kept[0])
+            else:
+                why_not(op, "its result may have another shape than the operand that stays")
 
 
 class PReluOfOneSlope(Pattern[PReluOp]):

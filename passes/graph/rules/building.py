@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from xdsl.ir import Attribute, Operation, SSAValue
+from xdsl.rewriter import Rewriter as XdslRewriter
 
 from ....core.dtypes import numpy_dtype
+from ....core.errors import ModelError
 from ....dialects.graph.base import ConstantOp, GraphOp
-from ....dialects.graph.types import element
+from ....dialects.graph.movement import ExpandOp
+from ....dialects.graph.types import dims, element, merge
 from .matching import Match, Operators
 from .syntax import Absent, Apply, AttributeExpression, Computed, Expression, Number, Variable
 
@@ -45,13 +48,33 @@ class Builder:
         self.functions = functions
         self.insert = insert
 
-    def root(self, side: Expression, like: SSAValue) -> Operation:
-        """The op of a whole side, not inserted; a constant has the element type of `like`."""
+    def root(self, side: Expression, like: SSAValue) -> None:
+        """The op of a whole side, and the last that is inserted; it has the type of `like`.
+
+        Raises: ModelError: the operators do not take what the match gives them, a number is none of
+            the element type, or the result would have another type.
+        """
         number = self.number(side)
-        if number is not None or not isinstance(side, Apply):
-            assert number is not None, "a name that is no constant is forwarded"
-            return self.constant(number, like)
-        return self.apply(side, like)
+        if number is not None:
+            made = self.filled(number, like)
+        else:
+            assert isinstance(side, Apply), "a name that is no constant is forwarded"
+            made = self.placed(self.apply(side, like))
+        merge(like.type, made.type)
+        XdslRewriter.replace_value_with_new_type(made, like.type)
+
+    def filled(self, number: Array | float, like: SSAValue) -> SSAValue:
+        """A constant of the shape of `like`: a number is expanded."""
+        import numpy as np
+
+        extents = dims(like.type)
+        if extents is None or not all(isinstance(extent, int) for extent in extents):
+            raise ModelError("the extents of a constant result must be known")
+        made = self.placed(self.constant(number, like))
+        if dims(made.type) == extents:
+            return made
+        shape = self.placed(ConstantOp.of(np.asarray(extents, np.int64)))
+        return self.placed(ExpandOp.of(made, shape))
 
     def apply(self, side: Apply, like: SSAValue) -> GraphOp:
         """An operator on its operands; numbers take the element type of the others."""
@@ -84,12 +107,21 @@ class Builder:
         return op.results[0]
 
     def constant(self, number: Array | float, like: SSAValue) -> ConstantOp:
-        """A constant of the element type of `like`."""
-        element_type = element(like.type)
-        assert element_type is not None, "a number beside a value of unknown type"
+        """A constant of the element type of `like`.
+
+        Raises: ModelError: that is not known, or of integers and does not hold the number.
+        """
         import numpy as np
 
-        return ConstantOp.of(np.asarray(number).astype(numpy_dtype(element_type)))
+        element_type = element(like.type)
+        if element_type is None:
+            raise ModelError("a number stands beside a value of unknown element type")
+        array, dtype = np.asarray(number), numpy_dtype(element_type)
+        with np.errstate(all="ignore"):
+            made = array.astype(dtype)
+        if dtype.kind in "iub" and not np.array_equal(made, array):
+            raise ModelError(f"{_text(array)} is no {element_type}")
+        return ConstantOp.of(made)
 
     def number(self, side: Expression) -> Array | float | None:
         """What can be computed now: numbers, constants, and arithmetic of these in f64."""
@@ -122,3 +154,7 @@ class Builder:
             )
             return made
         return expression
+
+
+def _text(array: Array) -> str:
+    return str(array) if array.ndim == 0 else "a constant"

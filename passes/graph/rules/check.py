@@ -1,167 +1,86 @@
 """Whether the two sides of a rule agree: by execution, on random inputs.
 
-For each drawing every name of the left side gets an input or a constant of some shape and element
-type, the left side is built and rewritten by the rule, and both are run by the reference.
+    check(rule("Mine", "relu(relu(x)) -> relu(x)"))
+
+For each trial every name of the left side gets an input or a constant of some shape and element
+type, the left side is built and rewritten by the rule, and both are run by the reference. They are
+compared bit by bit: -0.0 is not 0.0; a NaN is a NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
 
-from xdsl.dialects.builtin import FunctionType, ModuleOp, TensorType
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.utils.exceptions import VerifyException
 
-from ....core.dtypes import element_type
-from ....core.errors import NncError
+from ....core.errors import NncError, PassError
 from ....core.rewriting import rewrite
-from ....dialects.graph.base import ConstantOp, GraphOp
-from .building import Array, Builder
-from .matching import Match
-from .rule import Rule, applications, names
-from .syntax import Apply, Equation, Expression, Number, Variable
+from .building import Array
+from .drawing import Draw, Drawing
+from .rule import Rule
+from .syntax import Equation
 
-if TYPE_CHECKING:
-    import numpy as np
-
-DTYPES = ("float32", "float64", "float16", "int32", "int64", "int8", "uint8", "bool")
-SHAPES: tuple[tuple[int, ...], ...] = ((), (1,), (3,), (2, 3), (2, 1, 4), (0, 3))
-CONSTANTS = (2.0, 0.5, -4.0, 3.0, 0.1, -1.0, 1.0, 1e-30)
-
-Draw: TypeAlias = "Callable[[np.random.Generator], Any]"
+LEAST = 3
+"""How often an equation must have fired at least: otherwise nothing was checked."""
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """One drawing on which an equation fired: inputs, and what both sides gave."""
+class Trial:
+    """One drawing on which an equation fired: the module before, inputs, what both sides gave."""
 
+    module: ModuleOp
     inputs: Sequence[Array]
     left: Array
     right: Array
 
+    def difference(self, ulps: float = 0) -> str | None:
+        """Where the sides differ first, in words.
 
-class Drawing:
-    """One module with the left side of an equation on random operands."""
-
-    def __init__(
-        self,
-        rule: Rule,
-        equation: Equation,
-        random: np.random.Generator,
-        attributes: Mapping[str, Draw],
-    ):
+        Args:
+            ulps: how many units in the last place floats may be apart, or as much as the least
+                normal number; by default not a bit.
+        """
         import numpy as np
 
-        self.rule = rule
-        self.random = random
-        self.dtype = np.dtype(str(random.choice(DTYPES)))
-        self.shape = SHAPES[int(random.integers(len(SHAPES)))]
-        self.block = Block()
-        self.inputs: list[Array] = []
-        self.match = Match()
-        self.conditions = frozenset(_conditions(equation.left))
-        for family in rule.operators.families & _families(equation.left):
-            choice = rule.operators[family]
-            self.match.classes[family] = choice[int(random.integers(len(choice)))]
-        used = _attribute_names(equation.left)
-        labels = {apply.label for apply in applications(equation.left)}
-        for name in sorted(names(equation.left) - labels):
-            if name in used:
-                self.match.attributes[name] = attributes[name](random)
-            else:
-                self.match.values[name] = self.operand(name)
-        self.result = self.build(equation.left)
-
-    def operand(self, name: str) -> SSAValue:
-        """A constant for a capital, else an input."""
-        import numpy as np
-
-        if name[0].isupper():
-            number = self.random.choice(CONSTANTS)
-            return self.placed(ConstantOp.of(np.asarray(number).astype(self.dtype)))
-        dtype = np.dtype(np.bool_) if name in self.conditions else self.dtype
-        shape = tuple(1 if self.random.random() < 0.1 else size for size in self.shape)
-        array = random_array(self.random, shape, dtype)
-        self.inputs.append(array)
-        type_: TensorType[Any] = TensorType(element_type(dtype), array.shape)
-        return self.block.insert_arg(type_, len(self.block.args))
-
-    def placed(self, op: Any) -> SSAValue:
-        """Append an op."""
-        self.block.add_op(op)
-        return op.results[0]
-
-    def build(self, side: Apply) -> SSAValue:
-        """The left side as ops; literals are constants of the drawing's type, or booleans."""
-        operands: list[SSAValue | None] = []
-        for arg in side.args:
-            operands.append(self.argument(arg))
-        builder = Builder(self.match, self.rule.operators, {}, self.placed)
-        attributes = {name: builder.attribute(a) for name, a in side.attributes.items()}
-        made: GraphOp = builder.of(side.operator).of(*operands, **attributes)
-        result = self.placed(made)
-        if side.label is not None:
-            self.match.values[side.label] = result
-        return result
-
-    def argument(self, side: Expression) -> SSAValue | None:
-        """An operand of the left side."""
-        import numpy as np
-
-        if isinstance(side, Variable):
-            return self.match.values[side.name]
-        if isinstance(side, Number):
-            is_bool = isinstance(side.value, bool)
-            return self.placed(
-                ConstantOp.of(np.asarray(side.value).astype(np.bool_ if is_bool else self.dtype))
-            )
-        return self.build(side) if isinstance(side, Apply) else None
-
-    def module(self) -> ModuleOp:
-        """A function of the inputs that returns the left side."""
-        self.block.add_op(ReturnOp(self.result))
-        type_ = FunctionType.from_lists(list(self.block.arg_types), [self.result.type])
-        return ModuleOp([FuncOp("main", type_, Region(self.block))])
+        left, right = self.left, self.right
+        if left.dtype != right.dtype:
+            return f"the left side is {left.dtype}, the right side {right.dtype}"
+        if left.shape != right.shape:
+            return f"the left side has shape {left.shape}, the right side {right.shape}"
+        wrong = np.argwhere(~_agree(left, right, ulps))
+        if not len(wrong):
+            return None
+        at = tuple(int(i) for i in wrong[0])
+        return f"at {list(at)} the left side is {left[at]!s}, the right side {right[at]!s}"
 
 
-def _families(side: Apply) -> set[str]:
-    return {apply.operator for apply in applications(side)}
-
-
-def _attribute_names(side: Apply) -> set[str]:
-    return {
-        value.name
-        for apply in applications(side)
-        for value in apply.attributes.values()
-        if isinstance(value, Variable)
-    }
-
-
-def _conditions(side: Apply) -> set[str]:
-    """Names of operands that are booleans: first ones of `where`."""
-    return {name for a in applications(side) if a.operator == "where" for name in names(a.args[0])}
-
-
-def random_array(
-    random: np.random.Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> Array:
-    """Numbers with zeros of both signs, infinities and NaN among those of floats."""
+def _agree(left: Array, right: Array, ulps: float) -> Array:
     import numpy as np
 
-    if dtype.kind == "b":
-        return random.integers(0, 2, shape).astype(bool)
-    if dtype.kind in "iu":
-        return random.integers(0 if dtype.kind == "u" else -9, 10, shape).astype(dtype)
-    values = np.asarray(random.normal(size=shape) * 3)
-    special = random.choice((0.0, -0.0, np.inf, -np.inf, np.nan), shape)
-    return np.where(random.random(shape) < 0.2, special, values).astype(dtype)
+    if left.dtype.kind in "iub":
+        return np.asarray(left == right)
+    bits = np.dtype(f"u{left.dtype.itemsize}")
+    same = (left.view(bits) == right.view(bits)) | ((left != left) & (right != right))
+    if not ulps:
+        return np.asarray(same)
+    exponents = np.finfo(left.dtype if left.dtype.kind == "f" else np.float32)
+    eps = float(exponents.eps) if left.dtype.kind == "f" else 2.0**-7
+    with np.errstate(all="ignore"):
+        x, y = (np.asarray(side, np.float64) for side in (left, right))
+        near = np.abs(x - y) <= np.maximum(ulps * eps * np.abs(x), float(exponents.tiny))
+    return np.asarray(same | (x == y) | near)
 
 
-def agreements(
-    rule: Rule, equation: Equation, seed: int, count: int, attributes: Mapping[str, Draw]
-) -> list[Agreement]:
+def trials(
+    rule: Rule,
+    equation: Equation,
+    *,
+    seed: int = 0,
+    count: int = 200,
+    draws: Mapping[str, Draw] | None = None,
+) -> Iterator[Trial]:
     """Both sides of one equation on `count` drawings, those left out on which it does not apply.
 
     Args:
@@ -169,25 +88,80 @@ def agreements(
         equation: one of its equations.
         seed: of the drawings.
         count: how many drawings.
-        attributes: how values of the left side's attribute names are drawn.
+        draws: how values of the left side's names are drawn: attributes must, operands may be.
+
+    Raises: PassError: the right side is no valid IR, cannot be run, or matches itself.
     """
     import numpy as np
 
-    from ....reference.graph.run import run_module
-
     alone = Rule(rule.name, [equation], rule.operators, rule.functions)
-    found: list[Agreement] = []
     for at in range(count):
         random = np.random.default_rng((seed, at))
         try:
-            drawing = Drawing(alone, equation, random, attributes)
-        except NncError:
-            continue  # the operators do not take this element type
-        module = drawing.module()
-        (left,) = run_module(module, drawing.inputs)
-        if not rewrite(module, [alone])[rule.name]:
-            continue
-        module.verify()
-        (right,) = run_module(module, drawing.inputs)
-        found.append(Agreement(drawing.inputs, left, right))
-    return found
+            drawing = Drawing(alone, equation, random, draws or {})
+            module = drawing.module()
+            (left,) = _run(module, drawing.inputs)
+        except (NncError, ValueError):
+            continue  # the operators do not take these operands; NumPy sees it, or types do
+        before = module.clone()
+        try:
+            if not rewrite(module, [alone])[rule.name]:
+                continue
+            module.verify()
+            (right,) = _run(module, drawing.inputs)
+        except (NncError, ValueError, VerifyException) as error:
+            raise _failure(rule, equation, before, f"the right side is wrong: {error}") from None
+        yield Trial(before, drawing.inputs, left, right)
+
+
+def _run(module: ModuleOp, inputs: Sequence[Array]) -> list[Array]:
+    from ....reference.graph.run import run_module
+
+    return run_module(module, inputs)
+
+
+def check(
+    rule: Rule,
+    *,
+    seed: int = 0,
+    count: int = 200,
+    draws: Mapping[str, Draw] | None = None,
+    ulps: float = 0,
+) -> None:
+    """Run both sides of each equation of a rule.
+
+    Args:
+        rule: what to check.
+        seed: of the drawings.
+        count: how many drawings an equation has.
+        draws: how values of names are drawn: those of attributes must, those of operands may be.
+        ulps: how far floats may be apart, in units in the last place.
+
+    Raises: PassError: the sides differ, with the case; or an equation hardly ever fires.
+    """
+    for equation in rule.equations:
+        fired = 0
+        for trial in trials(rule, equation, seed=seed, count=count, draws=draws):
+            fired += 1
+            if (difference := trial.difference(ulps)) is not None:
+                case = "".join(f"\n  input {_shown(array)}" for array in trial.inputs)
+                raise _failure(rule, equation, trial.module, f"{difference}{case}")
+        if fired < LEAST:
+            message = f"it fired on {fired} of {count} drawings: nothing was checked"
+            hint = "say how its operands are drawn: draws={'x': lambda random: ...}"
+            raise PassError(f"{message}\n  {equation.text}", where=_place(rule), hint=hint)
+
+
+def _shown(array: Array) -> str:
+    return f"{array.dtype}{list(array.shape)} = {array.tolist()}"
+
+
+def _place(rule: Rule) -> str:
+    return f"rule '{rule.name}'"
+
+
+def _failure(rule: Rule, equation: Equation, module: ModuleOp, message: str) -> PassError:
+    from ....textir import print_module
+
+    text = print_module(module).rstrip().replace("\n", "\n  ")
+    return PassError(f"{message}\n  {equation.text.strip()}\n  {text}", where=_place(rule))

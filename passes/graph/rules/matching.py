@@ -13,7 +13,7 @@ from xdsl.irdl import OptionalDef, VariadicDef
 from ....core.irtypes import as_attribute
 from ....dialects.graph.base import GraphOp, constant_value
 from ..constants import is_splat, splat
-from .syntax import Absent, Apply, AttributeExpression, Expression, Number, Variable
+from .syntax import Absent, Apply, AttributeExpression, Computed, Expression, Number, Variable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,6 +34,8 @@ class Match:
     Attributes:
         classes: the operator that each family's name is.
         origins: ops below the root that belong to the match.
+        differences: if given, what is not as the pattern says though all operators are, in words:
+            the match then goes on to the end, and holds only if there are none.
     """
 
     values: dict[str, SSAValue] = field(default_factory=dict[str, SSAValue])
@@ -41,6 +43,14 @@ class Match:
     attributes: dict[str, Attribute | None] = field(default_factory=dict[str, "Attribute | None"])
     classes: dict[str, type[GraphOp]] = field(default_factory=dict[str, type[GraphOp]])
     origins: list[Operation] = field(default_factory=list[Operation])
+    differences: list[str] | None = None
+
+    def differs(self, reason: str) -> bool:
+        """Note a difference; whether the match goes on for the sake of others."""
+        if self.differences is None:
+            return False
+        self.differences.append(reason)
+        return True
 
     def get(self, name: str) -> SSAValue | Attribute | np.ndarray[Any, Any] | None:
         """What a name stands for, whatever it is."""
@@ -59,7 +69,7 @@ def match_operator(pattern: Apply, op: Operation, match: Match, operators: Opera
         return False
     if pattern.label is not None:
         known = match.values.setdefault(pattern.label, op.results[0])
-        if known is not op.results[0]:
+        if known is not op.results[0] and not match.differs(_twice(pattern.label)):
             return False
     operands = _operands(op, pattern)
     if operands is None or not _match_attributes(pattern, op, match):
@@ -97,19 +107,29 @@ def _match_operand(
     if isinstance(pattern, Absent) or value is None:
         return isinstance(pattern, Absent) and value is None
     if isinstance(pattern, Number):
-        return is_number(value, pattern.value)
+        wanted = pattern.value
+        return is_number(value, wanted) or match.differs(f"an operand is not {wanted} throughout")
     if isinstance(pattern, Variable):
-        if match.values.setdefault(pattern.name, value) is not value:
-            return False
-        if pattern.is_constant:
-            match.constants[pattern.name] = splat_or_array(value)
-            return match.constants[pattern.name] is not None
-        return True
+        return _match_variable(pattern, value, match)
     owner = value.owner
     if not isinstance(owner, GraphOp) or not match_operator(pattern, owner, match, operators):
         return False
     match.origins.append(owner)
     return True
+
+
+def _match_variable(pattern: Variable, value: SSAValue, match: Match) -> bool:
+    name = pattern.name
+    if match.values.setdefault(name, value) is not value:
+        return match.differs(_twice(name))
+    if pattern.is_constant:
+        match.constants[name] = splat_or_array(value)
+        return match.constants[name] is not None or match.differs(f"{name} is no constant")
+    return True
+
+
+def _twice(name: str) -> str:
+    return f"{name} is not the same value in all its places"
 
 
 def splat_or_array(value: SSAValue) -> np.ndarray[Any, Any] | None:
@@ -135,15 +155,20 @@ def _match_attributes(pattern: Apply, op: GraphOp, match: Match) -> bool:
         value = op.properties.get(name, definition.default_value)
         wanted = pattern.attributes.get(name)
         if wanted is not None:
-            if not _match_attribute(wanted, value, match):
-                return False
-        elif not pattern.takes_any and value != definition.default_value:
+            is_right = _match_attribute(wanted, value, match)
+        else:
+            is_right = pattern.takes_any or value == definition.default_value
+        if not is_right and not match.differs(f"{name} is {_shown(value)}"):
             return False
     return True
+
+
+def _shown(value: Attribute | None) -> str:
+    return "absent" if value is None else str(value).removesuffix(" : i64").removesuffix(" : f32")
 
 
 def _match_attribute(wanted: AttributeExpression, value: Attribute | None, match: Match) -> bool:
     if isinstance(wanted, Variable):
         return match.attributes.setdefault(wanted.name, value) == value
-    assert isinstance(wanted, int | float | str | tuple), "functions stand on the right"
+    assert not isinstance(wanted, Computed), "functions stand on the right"
     return as_attribute(wanted) == value

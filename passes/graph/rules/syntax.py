@@ -6,6 +6,8 @@
 |---|---|
 | `relu(x)`, `transpose(x, perm=p)` | an operator of graph: operands by position, attributes |
 | `x + y`, `-  *  /  **  @`, `-x` | add, sub, mul, div, pow, matmul, neg |
+| `x == y`, `<  <=  >  >=` | equal, less, less_or_equal, greater, greater_or_equal |
+| `not c`, `a and b`, `a or b` | the operators of these names, which Python keeps for itself |
 | `x` | a value; the same name is the same value |
 | `C`, a name with a capital | a constant; on the right its numbers |
 | `2`, `0.5`, `-inf`, `True` | a constant of this number throughout; 0.0 and -0.0 are different |
@@ -13,8 +15,9 @@
 | `f(x)` with `f="abs relu"` | any of these operators, on both sides the same one |
 
 On the left, an attribute that is not named has its default value; `cast(x, ..., to=t)` takes any
-(and any optional operands), and `(y := relu(x))` names a result. On the right, what consists of
-constants alone is computed once, and an attribute may be a function of the rule's `uses`.
+(and any optional operands), and `(y := relu(x))` names a result. An attribute is a number, a list,
+a string, an element type (`to=f16`) or a name. On the right, what consists of constants alone is
+computed once, and an attribute may be a function of the rule's `uses`.
 Conditions are such functions too; they take names of the left side and `result`, and their
 docstring says what must hold.
 """
@@ -24,9 +27,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from math import inf, nan
 from typing import NoReturn
 
+from xdsl.ir import Attribute
+
+from ....core.dtypes import BY_TEXT
 from ....core.errors import PassError
 
 OPERATORS: dict[type[ast.AST], str] = {
@@ -36,6 +43,13 @@ OPERATORS: dict[type[ast.AST], str] = {
     ast.Div: "div",
     ast.Pow: "pow",
     ast.MatMult: "matmul",
+}
+COMPARISONS: dict[type[ast.AST], str] = {
+    ast.Eq: "equal",
+    ast.Lt: "less",
+    ast.LtE: "less_or_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_or_equal",
 }
 NUMBERS = {"inf": inf, "nan": nan}
 
@@ -91,7 +105,7 @@ class Apply:
 
 
 Expression = Variable | Number | Absent | Apply
-AttributeExpression = Variable | Computed | int | float | str | tuple[int, ...]
+AttributeExpression = Variable | Computed | Attribute | int | float | str | tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,6 +116,28 @@ class Equation:
     left: Apply
     right: Expression
     conditions: tuple[Computed, ...]
+
+
+def applications(*sides: Expression) -> list[Apply]:
+    """All operators of an equation."""
+    found: list[Apply] = []
+    for side in sides:
+        if isinstance(side, Apply):
+            found += [side, *applications(*side.args)]
+    return found
+
+
+def names(side: Expression) -> set[str]:
+    """Names of values, constants and attributes."""
+    match side:
+        case Variable():
+            return {side.name}
+        case Number() | Absent():
+            return set()
+        case Apply():
+            found = {a.name for a in side.attributes.values() if isinstance(a, Variable)}
+            found |= {side.label} if side.label else set()
+            return found.union(*(names(arg) for arg in side.args))
 
 
 class Reader:
@@ -168,13 +204,28 @@ class Reader:
                 return Apply(
                     inner.operator, inner.args, inner.attributes, inner.takes_any, label=name
                 )
+            case ast.Call(func=ast.Name(id=name)):
+                return self.call(name, node)
+            case _:
+                return self.operation(node)
+
+    def operation(self, node: ast.expr) -> Expression:
+        """What Python has a sign or a word for."""
+        match node:
             case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
                 args = (self.expression(left), self.expression(right))
                 return Apply(OPERATORS[type(op)], args)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return Apply("neg", (self.expression(operand),))
-            case ast.Call(func=ast.Name(id=name)):
-                return self.call(name, node)
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
+                args = (self.expression(left), self.expression(right))
+                return Apply(COMPARISONS[type(op)], args)
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                return Apply("not", (self.expression(operand),))
+            case ast.BoolOp(op=op, values=values):
+                name = "and" if isinstance(op, ast.And) else "or"
+                first, *rest = (self.expression(value) for value in values)
+                return reduce(lambda left, right: Apply(name, (left, right)), rest, first)
             case _:
                 pass
         return self.fail(self.at(node), "expected an operator, a name or a number")
@@ -194,7 +245,7 @@ class Reader:
         """The value of an attribute."""
         match node:
             case ast.Name(id=name):
-                return Variable(name)
+                return BY_TEXT.get(name, Variable(name))
             case ast.Constant(value=int() | float() | str() as value):
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
