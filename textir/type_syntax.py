@@ -25,10 +25,10 @@ from xdsl.dialects.builtin import (
     UnrankedTensorType,
 )
 from xdsl.ir import Attribute, TypeAttribute
-from xdsl.parser import Parser
 from xdsl.utils.mlir_lexer import MLIRTokenKind
 
 from ..core.irtypes import int_attr
+from .dense_syntax import DenseParser
 
 _NAMED_DIM = re.compile(r"(?:(?:[0-9]+|\?)x)*\[")
 _LAYOUT = re.compile(r"(?:[^<>,]|<[^<>]*>)*,\s*layout\s*\(")
@@ -36,7 +36,7 @@ _DIM = re.compile(r"\[([^\[\]]*)\]")
 _HEX = re.compile(r'<\s*"')
 
 
-class TypeParser(Parser):
+class TypeParser(DenseParser):
     """xDSL's attribute parser, with our forms of types added."""
 
     def at_end(self) -> None:

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from xdsl.context import Context
 from xdsl.dialects.builtin import FileLineColLoc, IntAttr, ModuleOp, StringAttr, UnknownLoc
 from xdsl.ir import Operation
-from xdsl.parser import Parser
+
+from .dense_syntax import DenseParser
 
 
 def parse_upstream(text: str, file: str, context: Context) -> ModuleOp:
@@ -20,7 +21,7 @@ _RESULTS = re.compile(r"(%[\w$.-]+(:\d+)?\s*,?\s*)+=\s*")
 """What stands before an op's name."""
 
 
-class _LocatingParser(Parser):
+class _LocatingParser(DenseParser):
     """xDSL's parser, which leaves out locations: here every op gets its place in the text."""
 
     def __init__(self, context: Context, text: str, file: str):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...core.dtypes import numpy_dtype
 from ...dialects.graph import activations as ops
-from .elementwise import erf, sigmoid
+from .elementwise import erf, larger, sigmoid, smaller
 from .meaning import Array, meaning
 
 
@@ -81,10 +81,10 @@ def thresholded_relu(op: ops.ThresholdedReluOp, x: Array) -> Array:
 
 @meaning("graph.clip")
 def clip(op: ops.ClipOp, x: Array, low: Array | None, high: Array | None) -> Array:
-    """The upper bound wins over the lower one; NaN stays."""
+    """The upper bound wins over the lower one; NaN and what equals a bound stay."""
     del op
-    raised = x if low is None else np.maximum(x, low.reshape(()))
-    return raised if high is None else np.minimum(raised, high.reshape(()))
+    raised = x if low is None else larger(x, low.reshape(()))
+    return raised if high is None else smaller(raised, high.reshape(()))
 
 
 def converted(x: Array, dtype: np.dtype[np.generic]) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from xdsl.irdl import IRDLOperation
 
 from ...dialects.graph.binary import BitShiftOp, ModOp
+from .elementwise import larger, smaller
 from .meaning import Array, meaning
 
 
@@ -41,9 +42,9 @@ _BINARY: dict[str, Callable[[Array, Array], Any]] = {
 }
 
 _VARIADIC: dict[str, Callable[[list[Array]], Any]] = {
-    "max": lambda items: reduce(np.maximum, items),
+    "max": lambda items: reduce(larger, items),
     "mean": lambda items: reduce(np.add, items) / items[0].dtype.type(len(items)),
-    "min": lambda items: reduce(np.minimum, items),
+    "min": lambda items: reduce(smaller, items),
     "sum": lambda items: reduce(np.add, items),
 }
 
@@ -80,10 +81,13 @@ def mod(op: ModOp, a: Array, b: Array) -> Array:
 
 @meaning("graph.pow", wide=True)
 def power(op: IRDLOperation, a: Array, b: Array) -> Array:
-    """Of the type of the base; integers wrap around, a negative exponent truncates to zero."""
+    """Of the type of the base; integers wrap around, a negative exponent truncates to zero.
+
+    A square is exact but for one rounding, as a product is.
+    """
     del op
     if not np.issubdtype(a.dtype, np.integer):
-        return np.power(a, b).astype(a.dtype)
+        return np.where(b == 2, a * a, np.power(a, b)).astype(a.dtype)
     if not np.issubdtype(b.dtype, np.integer):
         return np.power(a.astype(np.float64), b.astype(np.float64)).astype(a.dtype)
     whole = np.power(a.astype(np.int64), np.maximum(b, 0).astype(np.int64))

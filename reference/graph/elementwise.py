@@ -35,6 +35,16 @@ def relu(x: Array) -> Array:
     return np.where(x < 0, np.zeros((), x.dtype), x)
 
 
+def larger(x: Array, y: Array) -> Array:
+    """The larger one, or a NaN; x where they are equal, though zeros may differ in sign."""
+    return np.where((y > x) | np.isnan(y), y, x)
+
+
+def smaller(x: Array, y: Array) -> Array:
+    """The smaller one, or a NaN; x where they are equal, though zeros may differ in sign."""
+    return np.where((y < x) | np.isnan(y), y, x)
+
+
 _FUNCTIONS: dict[str, Callable[[Array], Any]] = {
     "abs": np.abs,
     "acos": np.arccos,

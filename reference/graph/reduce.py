@@ -9,6 +9,7 @@ import numpy as np
 
 from ...core.errors import InputError
 from ...dialects.graph.reduce import ArgOp, CumSumOp, ReduceOp
+from .binary import divide
 from .meaning import Array, meaning
 
 Reduction = Callable[[Array, tuple[int, ...]], Any]
@@ -43,8 +44,9 @@ def _mean(data: Array, axes: tuple[int, ...]) -> Array:
     count = int(np.prod([data.shape[axis] for axis in axes]))
     if not np.issubdtype(data.dtype, np.integer):
         return _sum(data, axes) / data.dtype.type(count)
-    total = np.sum(data, axis=axes, keepdims=True, dtype=data.dtype).astype(np.float64)
-    return np.trunc(total / count).astype(data.dtype)
+    wide = np.dtype(np.uint64 if data.dtype.kind == "u" else np.int64)
+    total = np.asarray(np.sum(data, axis=axes, keepdims=True, dtype=wide))
+    return divide(total, np.asarray(count, wide)).astype(data.dtype)
 
 
 def _log_sum_exp(data: Array, axes: tuple[int, ...]) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xdsl.ir import SSAValue
+from xdsl.ir import Operation, SSAValue
 
 from ....core.errors import ModelError
 from ....core.explain import why_not
@@ -12,8 +12,8 @@ from ....core.irtypes import int_attr
 from ....core.locations import describe
 from ....core.rewriting import Pattern, Rewriter
 from ....dialects.graph.base import constant_value
-from ....dialects.graph.binary import BinaryOp
-from ....dialects.graph.checks import normal_axis
+from ....dialects.graph.binary import AddOp, BinaryOp
+from ....dialects.graph.checks import FLOATS, normal_axis
 from ....dialects.graph.create import DropoutOp
 from ....dialects.graph.movement import (
     ExpandOp,
@@ -32,9 +32,9 @@ from ....dialects.graph.reduce import (
     ReduceProdOp,
     ReduceSumOp,
 )
-from ....dialects.graph.types import Dims, broadcast, dims, is_known
+from ....dialects.graph.types import Dims, dims, element, is_known
 from ....dialects.graph.values import extents
-from ..constants import forward, make_constant, typed_like
+from ..constants import forward, make_constant, scalar_like, typed_like
 from ..rules import rule
 
 if TYPE_CHECKING:
@@ -64,14 +64,19 @@ def reshape_to(rw: Rewriter, op: View | TransposeOp | Reduction, source: SSAValu
     """Replace `op` by a reshape of `source` to the same type, if one can say it."""
     import numpy as np
 
-    target = dims(op.results[0].type)
-    codes = None if target is None else reshape_codes(dims(source.type), target)
+    codes = _codes(op, source)
     if codes is None:
         return
     numbers, allow_zero = codes
     with rw.located(op):
         shape = make_constant(rw, np.asarray(numbers, np.int64))
     rw.replace(op, _reshape(source, shape, allow_zero, op.results[0]))
+
+
+def _codes(op: Operation, source: SSAValue) -> tuple[tuple[int, ...], bool] | None:
+    """How a reshape of `source` says the shape of the result of `op`."""
+    target = dims(op.results[0].type)
+    return None if target is None else reshape_codes(dims(source.type), target)
 
 
 def _reshape(source: SSAValue, shape: SSAValue, allow_zero: bool, like: SSAValue) -> ReshapeOp:
@@ -110,8 +115,7 @@ class ReshapeToKnownShape(Pattern[ReshapeOp]):
     """reshape(x, s) -> reshape(x, c) if the constant c says the result's shape"""
 
     def rewrite(self, op: ReshapeOp, rw: Rewriter) -> None:
-        target = dims(op.res.type)
-        codes = None if target is None else reshape_codes(dims(op.data.type), target)
+        codes = _codes(op, op.data)
         now = constant_value(op.shape)
         if codes is None:
             if now is None:
@@ -168,17 +172,18 @@ class BroadcastOfExpand(Pattern[BinaryOp]):
         for i, operand in enumerate(op.operands):
             if not isinstance(inner := operand.owner, ExpandOp):
                 continue
-            others = [dims(other.type) for other in op.operands if other is not operand]
-            if _broadcasts_to(target, dims(inner.data.type), *others):
-                op.operands[i] = inner.data
+            op.operands[i] = inner.data
+            if _has_extents(op, target):
                 rw.notify_op_modified(op)
                 return
+            op.operands[i] = operand
             why_not(op, "its result has extents that come from the expand alone")
 
 
-def _broadcasts_to(target: Dims, *shapes: Dims | None) -> bool:
+def _has_extents(op: BinaryOp, target: Dims) -> bool:
+    """Whether its operands are what it takes, and give these extents."""
     try:
-        return broadcast(*shapes) == target
+        return dims(op.infer()[0]) == target
     except ModelError:
         return False
 
@@ -269,7 +274,10 @@ class SplitIntoOne(Pattern[SplitOp]):
 
 
 class ReduceOverOnes(Pattern[Reduction]):
-    """reduce(x) -> reshape(x) if the reduced extents are 1, for max, mean, min, prod, sum"""
+    """reduce(x) -> reshape(x) if the reduced extents are 1, for max, mean, min, prod, sum
+
+    A sum of floats begins at 0.0, so that of -0.0 is 0.0: reduce(x) -> reshape(x + 0.0).
+    """
 
     def rewrite(self, op: Reduction, rw: Rewriter) -> None:
         shape = dims(op.data.type)
@@ -277,9 +285,17 @@ class ReduceOverOnes(Pattern[Reduction]):
         if shape is None or axes is None or any(shape[axis] != 1 for axis in axes):
             return
         if op.data.type == op.res.type:
-            forward(rw, op, op.data)
-        else:
-            reshape_to(rw, op, op.data)
+            forward(rw, op, _from_zero(rw, op) if axes else op.data)
+        elif _codes(op, op.data) is not None:
+            reshape_to(rw, op, _from_zero(rw, op))
+
+
+def _from_zero(rw: Rewriter, op: Reduction) -> SSAValue:
+    """What a reduction of one element gives."""
+    if not isinstance(op, ReduceSumOp | ReduceMeanOp) or element(op.data.type) not in FLOATS:
+        return op.data
+    total = AddOp.of(op.data, scalar_like(rw, op.data, 0.0))
+    return rw.insert(total).res
 
 
 class ReshapeOfReduction(Pattern[ReshapeOp]):
