@@ -3,7 +3,8 @@
     nn-reduce net.nn --test 'nn-opt %s -p my-pass --check-semantics' -o small.nn
     nn-reduce net.nn --test './crashes.sh' --output-matches 'internal error in pass'
 
-Exit status 0, or 1 after any error: a module on which the test does not fail, too.
+Exit status 0, 1 after any error (a module on which the test does not fail, too), 130 if interrupted
+before there is anything to keep.
 docs/debugging.md shows one at work.
 """
 
@@ -12,12 +13,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from .reduce.flags import parse_flags
+from .reduce.flags import Flags, parse_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nn-reduce with these arguments (default: the command line's); its exit status."""
     flags = parse_flags(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(flags)
+    except KeyboardInterrupt:
+        if flags.debug:
+            raise
+        print("nn-reduce: interrupted before the test has failed once", file=sys.stderr)
+        return 130
+
+
+def _run(flags: Flags) -> int:
     from ..core.errors import NncError
     from .reduce.driver import run
 

@@ -9,6 +9,7 @@ from xdsl.ir import Operation
 from xdsl.irdl import IRDLOperation, OptPropertyDef
 
 from ...core.walk import walk
+from .extents import infer_again
 
 KEPT = frozenset({"nnc.target"})
 
@@ -16,7 +17,7 @@ KEPT = frozenset({"nnc.target"})
 class DropAttributes:
     """Attributes that are not part of an op's definition, and properties that may be absent.
 
-    The verifier refuses one that something else asks for.
+    Types follow; the verifier refuses to drop one that something else asks for.
     """
 
     name = "attributes"
@@ -35,6 +36,7 @@ class DropAttributes:
             for table in (op.attributes, op.properties):
                 for name in [name for name in table if (at, name) in wanted]:
                     del table[name]
+        infer_again(module)
 
 
 def _optional(op: Operation) -> list[str]:

@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import (
     AffineMapAttr,
     ArrayAttr,
     FunctionType,
+    IntegerAttr,
     ModuleOp,
     TensorType,
     UnrankedTensorType,
@@ -28,12 +29,44 @@ from ...core.irtypes import int_attr, tensor_element, tensor_shape
 from ...core.walk import walk
 from ...dialects import loop, te
 from ...dialects.graph import base as graph
-from ...dialects.graph.types import info, layout, tensor_type
+from ...dialects.graph.types import dims, info, is_ranked, layout, tensor_type
 from ...dialects.index_space import AxisAttr
 from ...passes.graph.infer_shapes import infer_shapes
 from .functions import Refused
 
 SMALL = (1, 2, 3, 4)
+Pairs = dict[int, int]
+
+
+class BindExtents:
+    """Extents that are not known, or have a name, are all 1, or the least number that fails."""
+
+    name = "unknown extents"
+
+    def sites(self, module: ModuleOp) -> Sequence[int]:
+        return SMALL if any(map(_is_open, _arguments(module))) else ()
+
+    def apply(self, module: ModuleOp, sites: Sequence[Hashable]) -> None:
+        if len(sites) != 1:
+            raise Refused
+        (extent,) = cast("Sequence[int]", sites)
+        for argument in filter(_is_open, _arguments(module)):
+            known = [n if isinstance(n, int) else extent for n in dims(argument.type) or ()]
+            of = tensor_element(argument.type)
+            _set_type(argument, tensor_type(known, of, layout(argument.type)))
+        _renew(module, {})
+
+
+def _arguments(module: ModuleOp) -> Iterator[SSAValue]:
+    for op in module.ops:
+        if isinstance(op, func.FuncOp):
+            yield from op.body.block.args
+
+
+def _is_open(value: SSAValue) -> bool:
+    """Whether it is a tensor of known rank, and not all its extents are numbers."""
+    extents = dims(value.type) if is_ranked(value.type) else None
+    return extents is not None and not all(isinstance(extent, int) for extent in extents)
 
 
 class ShrinkExtents:
@@ -55,15 +88,28 @@ class ShrinkExtents:
         pairs = dict(cast("Sequence[tuple[int, int]]", sites))
         if len(pairs) != len(sites):
             raise Refused
-        was_open = _has_open(module)
-        for op in list(module.ops):
-            if isinstance(op, func.FuncOp):
-                _shrink_function(op, pairs)
-            elif isinstance(op, te.KernelOp | loop.KernelOp):
-                _shrink_kernel(op, pairs)
-        infer_shapes(module)
-        if _has_open(module) and not was_open:
-            raise Refused
+        _renew(module, pairs)
+
+
+def infer_again(module: ModuleOp) -> None:
+    """Infer the types of a graph anew from its arguments, if they were known.
+
+    Raises: Refused: they no longer are. ModelError: operators do not take their operands.
+    """
+    if not _has_open(module):
+        _renew(module, {})
+
+
+def _renew(module: ModuleOp, pairs: Pairs) -> None:
+    was_open = _has_open(module)
+    for op in list(module.ops):
+        if isinstance(op, func.FuncOp):
+            _shrink_function(op, pairs)
+        elif isinstance(op, te.KernelOp | loop.KernelOp):
+            _shrink_kernel(op, pairs)
+    infer_shapes(module)
+    if _has_open(module) and not was_open:
+        raise Refused
 
 
 def _has_open(module: ModuleOp) -> bool:
@@ -95,9 +141,6 @@ def _extents(type_: Attribute) -> tuple[int, ...]:
             return ()
 
 
-Pairs = dict[int, int]
-
-
 def _shrink_function(function: func.FuncOp, pairs: Pairs) -> None:
     """New types for arguments and constants; those of operators are forgotten, to be inferred."""
     for argument in function.body.block.args:
@@ -106,11 +149,29 @@ def _shrink_function(function: func.FuncOp, pairs: Pairs) -> None:
         if isinstance(op, graph.ConstantOp):
             _shrink_constant(op, pairs)
         elif isinstance(op, graph.GraphOp | graph.KernelOp):
+            _follow(op, pairs)
             for value in (*op.results, *(a for r in op.regions for a in r.block.args)):
                 _forget(value, pairs)
         elif not isinstance(op, func.ReturnOp):  # a call, an op of another dialect
             for result in op.results:
                 _set_type(result, _renewed(result.type, pairs))
+
+
+def _follow(op: Operation, pairs: Pairs) -> None:
+    """Integers among the properties that are extents: the groups of a convolution, a window."""
+    large = {old: new for old, new in pairs.items() if old > max(SMALL)}  # no axis, no stride
+    for name, value in op.properties.items():
+        op.properties[name] = _renewed_numbers(value, large)
+
+
+def _renewed_numbers(attribute: Attribute, pairs: Pairs) -> Attribute:
+    if isinstance(attribute, IntegerAttr):
+        number = cast("IntegerAttr[Any]", attribute)
+        return IntegerAttr(pairs.get(number.value.data, number.value.data), number.type)
+    if isinstance(attribute, ArrayAttr):
+        each = cast("ArrayAttr[Attribute]", attribute)
+        return ArrayAttr([_renewed_numbers(item, pairs) for item in each])
+    return attribute
 
 
 def _forget(value: SSAValue, pairs: Pairs) -> None:
@@ -127,6 +188,8 @@ def _set_type(value: SSAValue, type_: Attribute) -> None:
 
 
 def _shrink_constant(op: graph.ConstantOp, pairs: Pairs) -> None:
+    if not pairs:
+        return
     if not op.is_loaded:
         raise Refused
     array = op.array

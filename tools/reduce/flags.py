@@ -18,6 +18,8 @@ class Flags(argparse.Namespace):
     output: str
     max_trials: int
     timeout: float
+    times_out: bool
+    repeat: int
     isolate: bool
     plugins: list[str]
     debug: bool
@@ -38,6 +40,17 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """A time that passes."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds, got '{text}'")
+    return found
+
+
 def parse_flags(argv: Sequence[str]) -> Flags:
     """Read the command line; ends the process on a wrong one."""
     parser = _Parser(
@@ -55,17 +68,34 @@ def parse_flags(argv: Sequence[str]) -> Flags:
         help="run on every candidate; %%s is its file (else the last argument). It fails with an "
         "exit status other than 0",
     )
-    parser.add_argument(
+    failing = parser.add_mutually_exclusive_group()
+    failing.add_argument(
         "--output-matches",
         metavar="REGEX",
         help="failing means that the command's output holds this, whatever its exit status",
+    )
+    failing.add_argument(
+        "--times-out",
+        action="store_true",
+        help="failing means that the command takes longer than --timeout",
     )
     parser.add_argument("-o", dest="output", default="-", metavar="FILE", help="default: stdout")
     parser.add_argument(
         "--max-trials", type=positive, default=2000, metavar="N", help="default 2000"
     )
     parser.add_argument(
-        "--timeout", type=float, default=60.0, metavar="S", help="of one trial (default 60)"
+        "--timeout",
+        type=seconds,
+        default=60.0,
+        metavar="S",
+        help="of one trial (default 60); what takes longer did not fail, unless --times-out",
+    )
+    parser.add_argument(
+        "--repeat",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="for a test that fails now and then: what does not fail is tried N times",
     )
     parser.add_argument(
         "--isolate",

@@ -20,8 +20,9 @@ from ...core.walk import erase, walk
 from ...dialects import loop, sched, te
 from ...dialects.graph import base as graph
 from .attributes import DropAttributes
-from .extents import ShrinkExtents
+from .extents import BindExtents, ShrinkExtents
 from .functions import Refused, add_argument, called_symbols, holder_of, holders, keep_results, tidy
+from .operands import DropOperands, MergeArguments
 
 __all__ = ["MOVES", "Move", "Refused"]
 
@@ -267,9 +268,12 @@ MOVES: tuple[Move, ...] = (
     CutOps(),
     InlineKernels(),
     Forward(),
+    DropOperands(),
     EraseOps(),
+    BindExtents(),
     ShrinkExtents(),
     SimplifyConstants(),
     DropAttributes(),
+    MergeArguments(),
 )
 """In the order in which they are tried, again and again."""
