@@ -2,8 +2,9 @@
 
 The patterns are those of the module, which go with it, or of a file (`file=patterns.mlir`, upstream
 syntax; `.nn` is ours). Each is a rule of our driver: it is named in statistics by its symbol, tried
-in order of benefit, and what it makes has the locations of what it replaces. docs/write-rule.md
-shows one.
+in order of benefit, what it makes has the locations of what was matched, and `--explain` says where
+it fits but for one thing. Types of new results may be left out: they are those of what is replaced,
+or inferred. docs/write-rule.md shows one.
 
     pdl.pattern @relu_of_relu : benefit(1) {
       %t = type
@@ -26,61 +27,12 @@ from pathlib import Path
 from xdsl.context import Context
 from xdsl.dialects import pdl
 from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation
 from xdsl.passes import ModulePass
-from xdsl.utils.exceptions import InterpretationError
 
 from ...core.errors import PassError
-from ...core.locations import describe
-from ...core.rewriting import Pattern, Rewriter, rewrite
+from ...core.rewriting import rewrite
 from ...core.walk import erase, walk
-
-
-class PdlRule(Pattern[Operation]):
-    """One pdl.pattern, run by xDSL's interpreter of pdl.
-
-    Raises: PassError: it has a form that the interpreter does not know.
-    """
-
-    def __init__(self, pattern: pdl.PatternOp, ctx: Context, number: int):
-        from xdsl.interpreters.pdl import PDLRewritePattern
-
-        self.pattern = pattern
-        symbol = pattern.sym_name
-        self.symbol = f"pattern {number}" if symbol is None else symbol.data
-        last = pattern.body.block.last_op
-        if not isinstance(last, pdl.RewriteOp) or last.root is None or not last.body.blocks:
-            raise PassError(
-                f"the pattern '{self.symbol}' has no pdl.rewrite with a root and a body",
-                where=describe(pattern),
-                hint="write `rewrite %root { ... }`",
-            )
-        for op in walk(pattern):
-            if isinstance(op, pdl.ApplyNativeConstraintOp | pdl.ApplyNativeRewriteOp):
-                raise PassError(
-                    f"the pattern '{self.symbol}' calls the native function "
-                    f"'{op.constraint_name.data}'",
-                    where=describe(op),
-                    hint="a rule of passes/graph/rules can call Python",
-                )
-        root = last.root.owner
-        assert isinstance(root, pdl.OperationOp), "the root of a rewrite is an operation"
-        op_class = None if root.opName is None else ctx.get_optional_op(root.opName.data)
-        self.ops = (op_class or Operation,)
-        self.benefit = pattern.benefit.value.data
-        self.interpreted = PDLRewritePattern(last, ctx)
-
-    @property
-    def name(self) -> str:
-        return self.symbol
-
-    def rewrite(self, op: Operation, rw: Rewriter) -> None:
-        if op.name.startswith("pdl."):
-            return
-        try:
-            self.interpreted.match_and_rewrite(op, rw)
-        except InterpretationError as error:
-            raise PassError(f"the pattern '{self.symbol}': {error}", where=describe(op)) from None
+from .pdl import PdlRule
 
 
 def rules_of(module: ModuleOp, ctx: Context) -> list[PdlRule]:

@@ -49,7 +49,8 @@ class Match:
         """Note a difference; whether the match goes on for the sake of others."""
         if self.differences is None:
             return False
-        self.differences.append(reason)
+        if reason not in self.differences:
+            self.differences.append(reason)
         return True
 
     def get(self, name: str) -> SSAValue | Attribute | np.ndarray[Any, Any] | None:

@@ -98,11 +98,13 @@ class Rule(Pattern[Operation]):
         builder = Builder(match, self.operators, self.functions, inner.append)
         try:
             builder.root(right, op.results[0])
-        except ModelError as error:
+            rw.replace(op, inner, origins=match.origins)
+        except Exception as error:  # of inference, or of a debug counter that says no
             for each in reversed(inner):
-                each.erase()
-            return f"it has no right side: {error.message}"
-        rw.replace(op, inner, origins=match.origins)
+                each.erase()  # they are no users of their operands
+            if isinstance(error, ModelError):
+                return f"it has no right side: {error.message}"
+            raise
         return None
 
 

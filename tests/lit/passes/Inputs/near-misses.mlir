@@ -1,0 +1,8 @@
+pdl.pattern @relu_of_four : benefit(1) {
+  %t = pdl.type : tensor<4xf32>
+  %x = pdl.operand
+  %a = pdl.operation "graph.relu"(%x : !pdl.value) -> (%t : !pdl.type)
+  pdl.rewrite %a {
+    pdl.replace %a with (%x : !pdl.value)
+  }
+}
