@@ -38,7 +38,7 @@ from xdsl.utils.worklist import Worklist
 from .counters import active, may
 from .effects import is_dead
 from .errors import PassError
-from .explain import count, listener
+from .explain import count, listener, why_not
 from .locations import describe, fuse, set_location
 from .walk import erase, is_inside, walk
 
@@ -193,7 +193,10 @@ class Upstream(Pattern[Operation]):
         return type(self.pattern).__name__
 
     def rewrite(self, op: Operation, rw: Rewriter) -> None:
-        self.pattern.match_and_rewrite(op, rw)
+        try:
+            self.pattern.match_and_rewrite(op, rw)
+        except OverflowError:  # xDSL folds constants in f64, and cannot store an infinity so
+            why_not(op, "the result is beyond the greatest number of its type")
 
 
 class _EraseDead(Pattern[Operation]):

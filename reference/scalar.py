@@ -92,6 +92,16 @@ def _plain(function: Callable[..., Any]) -> Meaning:
     return meaning
 
 
+def _modulo(function: Callable[..., Any]) -> Meaning:
+    """Sums of integers wrap around; those of i1, which are no booleans here, modulo 2."""
+
+    def meaning(op: Operation, args: list[Array]) -> Array:
+        found = np.bitwise_xor if args[0].dtype == np.bool_ else function
+        return np.asarray(found(*args))
+
+    return meaning
+
+
 def _real(function: Callable[..., Any]) -> Meaning:
     """A function of math: 16-bit floats go through f32."""
 
@@ -230,8 +240,8 @@ _ARITH: dict[str, Meaning] = {
     "minimumf": _plain(np.minimum),
     "maxnumf": _plain(np.fmax),
     "minnumf": _plain(np.fmin),
-    "addi": _plain(np.add),
-    "subi": _plain(np.subtract),
+    "addi": _modulo(np.add),
+    "subi": _modulo(np.subtract),
     "muli": _plain(np.multiply),
     "divsi": _plain(_divide_towards_zero),
     "divui": _unsigned(np.floor_divide),

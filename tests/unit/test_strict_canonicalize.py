@@ -4,22 +4,36 @@ infinities, subnormal numbers and the greatest ones; rules that are equations ar
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import product
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import (
+    AnyFloat,
+    FloatAttr,
+    FunctionType,
+    IntegerAttr,
+    ModuleOp,
+    f16,
+    f32,
+    i1,
+    i8,
+)
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Region, SSAValue
 
 import nnc
 from nnc.core.dtypes import numpy_dtype
 from nnc.core.irtypes import tensor_element, tensor_shape
-from nnc.core.rewriting import Pattern, rewrite
+from nnc.core.rewriting import Pattern, PatternSet, rewrite
+from nnc.dialects import context
 from nnc.passes.graph.canonicalize import TABLES
 from nnc.passes.graph.rules import Rule
 from nnc.passes.graph.rules.check import Trial
 from nnc.passes.graph.rules.drawing import random_array
+from nnc.reference import scalar
 from nnc.reference.graph.run import run_module
 from nnc.textir import parse
 
@@ -215,3 +229,61 @@ def test_a_slope_does_not_broadcast_the_data() -> None:
     module = parse(SLOPE)
     assert not rewrite(module, [PATTERNS["BroadcastOfExpand"]])
     module.verify()
+
+
+NUMBERS: dict[Attribute, list[float]] = {
+    f32: [0.0, -0.0, 1.0, 0.1, -3.0, 1e30, 1e-30, 1e-44, float("inf"), float("-inf"), float("nan")],
+    f16: [0.0, -0.0, 1.0, 0.1, -3.0, 65504.0, 6e-8, float("inf"), float("nan")],
+    i8: [0, 1, -1, 2, 7, 8, -128, 127],
+    i1: [0, -1],
+}
+FLOAT_OPS = ["addf", "subf", "mulf", "divf", "maximumf", "minimumf"]
+INT_OPS = [
+    *("addi", "subi", "muli", "divsi", "divui", "remsi", "remui", "andi", "ori", "xori"),
+    *("shli", "shrsi", "shrui", "maxsi", "minsi", "maxui", "minui"),
+]
+
+
+def scalar_function(name: str, form: str, type_: Any, left: float, right: float) -> FuncOp:
+    """`f(x)` of x and constants: which operand is one says `form`, as in "cx"."""
+    make = cast("Any", FloatAttr if isinstance(type_, AnyFloat) else IntegerAttr)
+    block = Block(arg_types=[type_])
+    operands: list[SSAValue] = []
+    for is_constant, number in zip(form, (left, right), strict=True):
+        constant = arith.ConstantOp(make(number, type_))
+        operands.append(constant.result if is_constant == "c" else block.args[0])
+        if is_constant == "c":
+            block.add_op(constant)
+    op_class = next(op for op in arith.Arith.operations if op.name == f"arith.{name}")
+    op = cast("Any", op_class)(*operands)
+    block.add_ops([op, ReturnOp(op.results[0])])
+    return FuncOp("f", FunctionType.from_lists([type_], [type_]), Region(block))
+
+
+def result_of(function: FuncOp, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    values: dict[SSAValue, np.ndarray[Any, Any]] = {function.body.block.args[0]: x}
+    for op in function.body.block.ops:
+        if isinstance(op, ReturnOp):
+            return values[op.operands[0]]
+        values[op.results[0]] = scalar.evaluate(op, [values[o] for o in op.operands])
+    raise AssertionError("it returns")
+
+
+@pytest.mark.parametrize("form", ["cc", "xc", "cx"])
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [*product(FLOAT_OPS, (f32, f16)), *product(INT_OPS, (i8, i1))],
+)
+def test_patterns_of_upstream_keep_every_bit(name: str, type_: Any, form: str) -> None:
+    """Canonicalization of the scalars in te and loop kernels is xDSL's."""
+    numbers = NUMBERS[type_]
+    inputs = [np.asarray(number).astype(numpy_dtype(type_)) for number in numbers]
+    ctx = context()
+    for left, right in product(numbers, numbers):
+        function = scalar_function(name, form, type_, left, right)
+        before = [result_of(function, x) for x in inputs]
+        module = ModuleOp([function])
+        rewrite(module, PatternSet([], hooks=True), context=ctx)
+        for x, expected in zip(inputs, before, strict=True):
+            trial = Trial(module, [x], expected, result_of(function, x))
+            assert trial.difference() is None, (left, right)
