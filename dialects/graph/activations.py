@@ -139,6 +139,8 @@ class ThresholdedReluOp(UnaryOp):
 class ClipOp(GraphOp):
     """`min(max(x, min), max)`, so `max` where `min` is greater; an absent bound is none.
 
+    NaN stays, and so does what equals a bound: -0.0 above 0.0.
+
     %y = graph.clip(%x, %low, %high) : tensor<1x64xf32>      %low, %high: tensor<f32>
     """
 
