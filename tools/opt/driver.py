@@ -33,7 +33,7 @@ from ..terminal import colored_ir, is_colored
 from . import listing
 from .check import Check, check_native
 from .dumps import PrintIR
-from .expectations import compare, expectations
+from .expectations import compare, expectations, malformed
 from .flags import Flags
 from .instruments import Instrument, PassFailure
 from .jobs import Job, Reproducers
@@ -184,7 +184,8 @@ class Driver:
             failed |= not ok
             written.append(made)
         separator = f"{flags.output_split_marker}\n".encode()
-        self.write(separator.join(written))
+        if flags.output == "-" or not failed:  # a file, perhaps the input, keeps what it has
+            self.write(separator.join(written))
         self.report()
         return int(failed)
 
@@ -232,7 +233,9 @@ class Driver:
         ok = not errors
         if self.flags.verify_diagnostics:
             expected = expectations(part.text, part.first_line)
-            diagnostics = compare(expected, diagnostics, self.file)
+            is_loose = self.flags.verify_diagnostics == "only-expected"
+            diagnostics = compare(expected, diagnostics, self.file, only_expected=is_loose)
+            diagnostics += malformed(part.text, self.file, part.first_line)
             ok = not diagnostics
         else:
             diagnostics = capped(diagnostics, self.flags.max_errors, self.num_left_out)
@@ -341,6 +344,7 @@ class Driver:
         generic = flags.generic or self.job.emit == "mlir"
         look = Look(
             generic=generic,
+            properties=not flags.no_properties,
             locations=flags.locations,
             pretty_locations=flags.pretty_locations,
             elide=flags.elide,

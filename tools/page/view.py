@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...compiler.levels import KernelLevels, trace_kernel
 from ...compiler.model import Model
 from ...compiler.program import Compiled
+from ...compiler.timing import without_collector
 from ...compiler.trace import PassStep, trace_passes
 from ...dialects import loop, te
 from ..model import summary
@@ -91,7 +92,8 @@ def look_inside(
         seen.parallel[name] = " | ".join(extents)
         if symbol not in by_symbol:
             by_symbol[symbol] = name
-            seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
+            with without_collector():
+                seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
         seen.same[name] = by_symbol[symbol]
 
 
