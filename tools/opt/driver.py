@@ -28,9 +28,10 @@ from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module, read
 from ...textir.looks import Look
-from ...textir.upstream import parse_upstream
+from ...textir.upstream import read_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
+from .bare import check_bare, without_module
 from .check import Check, check_native
 from .dumps import PrintIR
 from .expectations import compare, expectations, malformed
@@ -141,6 +142,8 @@ class Driver:
         self.reproducers = Reproducers(flags)
         self.manager: PassManager | None = None
         """Runs the passes of the module at hand."""
+        self.is_bare = False
+        """Whether the text at hand has no module around it, and shall have none."""
         self.num_left_out = 0
         """Errors of the text at hand that were counted and not kept."""
         self.sources: dict[str, str] = {}
@@ -308,10 +311,7 @@ class Driver:
         format_, path = self.flags.format, self.flags.input
         if format_ not in ("nn", "mlir"):
             return _read_model(format_, path)
-        if format_ == "nn":
-            module = self.read(part, context)
-        else:
-            module = parse_upstream(part.padded, self.file, context)
+        module = self.read(part, context)
         if path != "-" and "graph.weight" in part.text:
             from ...textir import weights
 
@@ -319,15 +319,19 @@ class Driver:
         return module
 
     def read(self, part: Part, context: Context) -> ModuleOp:
-        """The module of a text of ours.
+        """The module of a text, of ours or of upstream's.
 
         Raises: PassFailure: with all that is wrong in it, what the verifiers find included.
         """
         flags = self.flags
         limit = None if flags.verify_diagnostics else flags.max_errors or None
-        reading = read(part.padded, self.file, context, max_errors=limit)
+        read_text = read if flags.format == "nn" else read_upstream
+        reading = read_text(part.padded, self.file, context, max_errors=limit)
         self.num_left_out = reading.num_left_out
+        self.is_bare = flags.no_implicit_module and reading.is_implicit
         if not reading.errors:
+            if self.is_bare:
+                check_bare(reading.module, self.job.steps, self.file)
             return reading.module
         found = [from_exception(error) for error in reading.errors]
         found += [
@@ -355,7 +359,7 @@ class Driver:
             users=flags.users,
             skip_regions=flags.skip_regions,
         )
-        return print_module(module, look=look)
+        return print_module(without_module(module) if self.is_bare else module, look=look)
 
     def emit(self, module: ModuleOp, context: Context) -> bytes:
         """What goes to stdout."""

@@ -138,10 +138,8 @@ def refuse(flags: Flags, unknown: Sequence[str], more: Sequence[str] = ()) -> No
     for argument in unknown:
         name = argument.partition("=")[0]
         near = get_close_matches(name, [*flags.spellings, *more], 1)
-        is_file = not name.startswith("-")
-        parts.append(
-            f"{'one file is read, not also' if is_file else 'unknown argument'} '{argument}'"
-        )
+        what = "unknown argument" if name.startswith("-") else "one file is read, not also"
+        parts.append(f"{what} '{argument}'")
         if near and name.startswith("-"):
             parts[-1] += f", did you mean '{near[0]}'?"
     _make_parser().error("; ".join(parts))
