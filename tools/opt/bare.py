@@ -12,7 +12,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from ...core.errors import NncError, PassError
-from ...core.passes import runs_on
+from ...core.passes import OpPass
 from .pipeline import MODULE, Step
 
 
@@ -29,7 +29,7 @@ def check_bare(module: ModuleOp, steps: Sequence[Step], file: str) -> None:
             where=file,
             hint="without --no-implicit-module a builtin.module is put around them",
         )
-    needing = [step.flag for step in steps if runs_on(type(step.pass_)) is ModuleOp]
+    needing = [step.flag for step in steps if not isinstance(step.pass_, OpPass)]
     if needing:
         raise PassError(
             f"pass '{needing[0]}' runs on {MODULE}, the input is a {ops[0].name}",

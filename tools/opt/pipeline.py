@@ -26,7 +26,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
 
 from ...core.errors import PassError
-from ...core.passes import OpPass, anchored, runs_on
+from ...core.passes import OpPass, anchored
 from ...core.walk import children
 from .flags import Flags, refuse
 from .registry import Registry
@@ -82,11 +82,12 @@ class Step:
 
     def run(self, context: Context, op: Operation) -> None:
         """Run the pass on one op."""
-        if runs_on(type(self.pass_)) is not ModuleOp:
-            cast("OpPass[Operation]", self.pass_).run(context, op)
+        pass_ = self.pass_
+        if isinstance(pass_, OpPass):
+            cast("OpPass[Operation]", pass_).run(context, op)
         else:
             assert isinstance(op, ModuleOp), "anchors.py has checked what the pass runs on"
-            self.pass_.apply(context, op)
+            pass_.apply(context, op)
 
 
 def build(texts: Iterable[str], registry: Registry) -> list[Step]:
