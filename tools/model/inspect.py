@@ -51,7 +51,14 @@ def known(model: Model) -> Compiled:
 
 
 def _open_shapes(model: Model) -> str:
-    return " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
+    """The flags that would close them, `?` where a number must stand."""
+    return " ".join(
+        f"--shape {each.name}={_extents(each.shape)}" for each in model.inputs if not each.is_static
+    )
+
+
+def _extents(shape: tuple[int | str, ...] | None) -> str:
+    return "..." if shape is None else "x".join(str(e) if isinstance(e, int) else "?" for e in shape)
 
 
 def _print(model: Model, flags: Flags) -> None:

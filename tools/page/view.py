@@ -79,6 +79,13 @@ def look_inside(
     seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int, int], None]
 ) -> None:
     """Add passes and kernels' levels; `advance` hears of each, its number, of how many."""
+    with without_collector():
+        _look_inside(seen, model, compiled, advance)
+
+
+def _look_inside(
+    seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int, int], None]
+) -> None:
     kernels = compiled.kernels
     by_symbol: dict[str, str] = {}
     ops = [op for op in compiled.module.ops if isinstance(op, te.KernelOp | loop.KernelOp)]
@@ -92,8 +99,7 @@ def look_inside(
         seen.parallel[name] = " | ".join(extents)
         if symbol not in by_symbol:
             by_symbol[symbol] = name
-            with without_collector():
-                seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
+            seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
         seen.same[name] = by_symbol[symbol]
 
 
