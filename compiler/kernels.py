@@ -6,8 +6,10 @@ While LLVM works on one (without Python's lock), the next one is scheduled and e
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -22,6 +24,7 @@ from ..dialects import sched, te
 from ..dialects.loop import KernelOp, StmtOp
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
+from ..lowering.loop_to_llvm.debug import LineTable
 from ..lowering.program import KernelCode
 from ..schedules.apply_schedules import apply_schedule
 from ..schedules.library import schedule_kernel
@@ -61,7 +64,13 @@ class Kernels:
 
 
 class KernelWatcher:
-    """Looks at a kernel on its way down. Does nothing by default."""
+    """Looks at a kernel on its way down. Does nothing by default.
+
+    Attributes:
+        line_table: to be filled with the lines of the code's ops; the code itself stays the same.
+    """
+
+    line_table: LineTable | None = None
 
     def at_te(self, kernel: te.KernelOp) -> None:
         """Called with the copy that is going to be lowered."""
@@ -70,10 +79,32 @@ class KernelWatcher:
         """Called with the canonical nest, before the schedule."""
 
     def after_primitive(self, kernel: KernelOp, primitive: Operation) -> None:
-        """Called after each primitive of a schedule that was given."""
+        """Called after each primitive of the schedule, in order, but for choices."""
 
-    def at_scheduled(self, kernel: KernelOp) -> None:
-        """Called after the schedule."""
+    def at_scheduled(self, kernel: KernelOp, schedule: sched.ScheduleOp | None) -> None:
+        """Called after the schedule; `None` for a kernel written as loops."""
+
+    def at_tiles(self, kernel: KernelOp) -> None:
+        """Called with the tile form, before it becomes code."""
+
+    def at_code(self, llvm_text: str, options: Options) -> None:
+        """Called with the code, perhaps on another thread."""
+
+
+_WATCHERS: ContextVar[Callable[[str], KernelWatcher] | None] = ContextVar("nnc_watch", default=None)
+
+
+@contextmanager
+def watching(make: Callable[[str], KernelWatcher]) -> Generator[None]:
+    """While the block runs, let `make` give a watcher for each kernel that is lowered, by name.
+
+    The disk cache's kernels are not lowered: compile without it.
+    """
+    token = _WATCHERS.set(make)
+    try:
+        yield
+    finally:
+        _WATCHERS.reset(token)
 
 
 def lower_kernel(
@@ -100,16 +131,18 @@ def lower_kernel(
         nest = next(op for op in module.ops if isinstance(op, KernelOp))
         watcher.at_nest(nest)
         with timings.stage("schedule"):
+            after = partial(watcher.after_primitive, nest)
             if schedule is not None:
-                apply_schedule(nest, schedule, partial(watcher.after_primitive, nest))
+                apply_schedule(nest, schedule, after)
             elif isinstance(kernel, te.KernelOp):
-                schedule = schedule_kernel(nest, options.target, options.numerics)
-        watcher.at_scheduled(nest)
+                schedule = schedule_kernel(nest, options.target, options.numerics, after)
+        watcher.at_scheduled(nest, schedule)
         if any(isinstance(op, StmtOp) for op in nest.walk()):
             run_passes(TO_TILES, module, timings)
             if options.numerics == "fast":
                 run_passes(FAST_TILES, module, timings)
         run_passes(DECLARE, module, timings)
+        watcher.at_tiles(nest)
     except NncError as error:
         error.where = error.where or describe(kernel)
         raise
@@ -184,9 +217,11 @@ class KernelCompiler:
         self, key: str, kernel: te.KernelOp | KernelOp, schedule: sched.ScheduleOp | None
     ) -> None:
         symbol = self._symbols[key] = f"{kernel.sym_name.data}.{key[:12]}"
-        lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings)
+        make = _WATCHERS.get()
+        watcher = KernelWatcher() if make is None else make(kernel.sym_name.data)
+        lowered, used = lower_kernel(kernel, schedule, symbol, self.options, self.timings, watcher)
         with self.timings.stage("emit"):
-            emitted = emit_kernel(lowered, self.options.target)
+            emitted = emit_kernel(lowered, self.options.target, watcher.line_table)
         code = self._known[key] = kernel_code(lowered, emitted, is_small(kernel))
         self.kernels.lowered[symbol] = lowered
         if used is not None:
@@ -194,6 +229,7 @@ class KernelCompiler:
         self.kernels.emitted[symbol] = emitted
 
         def keep(made: bytes) -> None:
+            watcher.at_code(emitted.llvm_text, self.options)
             if self._cache is not None:
                 self._cache.save(key, KernelObject(symbol, code, made))
 

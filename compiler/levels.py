@@ -1,7 +1,11 @@
 """One kernel at every level, each line linked to the lines that it came from.
 
 At each level every op gets its line in that level's text as its location; the next step carries it
-on, and what an op's location says there is where its line came from.
+on, and what an op's location says there is where its line came from. What a primitive of the
+schedule has made gets its number.
+
+`KernelTracer` looks on while kernels are compiled (`kernels.watching`), so that none is lowered
+twice; `trace_kernel` lowers one that is given.
 """
 
 from __future__ import annotations
@@ -72,57 +76,70 @@ def trace_kernel(
     Args: schedule: the one that it was compiled with; `None` for a kernel written as loops.
     Raises: NncError: as compiling it would.
     """
-    name = kernel.sym_name.data
-    watcher = _Tracer(schedule.clone() if schedule is not None else None, name)
-    tiles, _ = lower_kernel(kernel, watcher.schedule, name, options, Timings(), watcher)
-    watcher.add(TILES, tiles)
-    emitted = emit_kernel(tiles, options.target, LineTable())
-    text = assembly(emitted.llvm_text, options.target)
-    watcher.result.levels[ASSEMBLY] = _assembly_level(text)
-    return watcher.result
+    tracer = KernelTracer(kernel.sym_name.data)
+    tiles, _ = lower_kernel(kernel, schedule, tracer.name, options, Timings(), tracer)
+    tracer.at_code(emit_kernel(tiles, options.target, tracer.line_table).llvm_text, options)
+    return tracer.result
 
 
-class _Tracer(KernelWatcher):
-    """Takes down a kernel at each level."""
+class KernelTracer(KernelWatcher):
+    """Takes down a kernel at each level.
 
-    def __init__(self, schedule: sched.ScheduleOp | None, name: str):
+    Args: name: how its texts call it, whatever its symbol is.
+    """
+
+    def __init__(self, name: str):
+        self.name = name
         self.result = KernelLevels()
-        self.schedule = schedule
+        self.line_table = LineTable()
+        self._symbol = name
         self._nodes: list[str] = []
         self.result.levels[NODES] = Level(self._nodes, [])
-        self._primitives: dict[Operation, int] = {}
+        self._num_primitives = 0
+        self._lines: list[int] = []
+        """Of the primitives, in the text of the schedule, which is known when all have been run."""
         self._before: dict[Operation, _Print] = {}
-        if schedule is not None:
-            schedule.kernel = SymbolRefAttr(name)
 
     def at_te(self, kernel: te.KernelOp) -> None:
-        self.add(TE, kernel)
+        self._add(TE, kernel)
 
     def at_nest(self, kernel: KernelOp) -> None:
-        self.add(NEST, kernel)
+        self._add(NEST, kernel)
         self._before = _prints(kernel)
-        if self.schedule is not None:
-            text = listing(self.schedule)
-            self._primitives = text.lines
-            self.result.levels[SCHEDULE] = self._level(text, {})
 
     def after_primitive(self, kernel: KernelOp, primitive: Operation) -> None:
-        """Everything that the primitive made or changed came from its line, too."""
+        """Everything that the primitive made or changed came from it, too."""
         after = _prints(kernel)
-        line = self._primitives.get(primitive)
-        if line is not None:
-            mark = _location(SCHEDULE, line)
-            for op, print_ in after.items():
-                if self._before.get(op) != print_:
-                    _add_location(op, mark)
+        self._num_primitives += 1
+        mark = _location(SCHEDULE, self._num_primitives)
+        for op, print_ in after.items():
+            if self._before.get(op) != print_:
+                _add_location(op, mark)
         self._before = after
 
-    def at_scheduled(self, kernel: KernelOp) -> None:
-        self.add(SCHEDULED, kernel)
+    def at_scheduled(self, kernel: KernelOp, schedule: sched.ScheduleOp | None) -> None:
+        if schedule is not None:
+            shown = schedule.clone()
+            shown.kernel = SymbolRefAttr(self.name)
+            text = listing(shown)
+            primitives = [op for op in shown.body.block.ops if not isinstance(op, sched.ChooseOp)]
+            self._lines = [text.lines[op] for op in primitives]
+            self.result.levels[SCHEDULE] = self._level(text, {})
+        self._add(SCHEDULED, kernel)
 
-    def add(self, number: int, kernel: Operation) -> None:
+    def at_tiles(self, kernel: KernelOp) -> None:
+        self._add(TILES, kernel)
+
+    def at_code(self, llvm_text: str, options: Options) -> None:
+        text = assembly(llvm_text, options.target).replace(self._symbol, self.name)
+        self.result.levels[ASSEMBLY] = _assembly_level(text)
+
+    def _add(self, number: int, kernel: te.KernelOp | KernelOp) -> None:
         """Take down a level; from here on the ops' locations are their lines."""
+        self._symbol = kernel.sym_name.data
+        kernel.sym_name = StringAttr(self.name)
         text = listing(kernel)
+        kernel.sym_name = StringAttr(self._symbol)
         locations = {op: op.location for op in text.lines}
         self.result.levels[number] = self._level(text, locations)
         text.set_locations(NAMES[number])
@@ -144,7 +161,8 @@ class _Tracer(KernelWatcher):
                     self.result.levels[NODES].origins.append([])
                 yield NODES, self._nodes.index(name) + 1
             elif isinstance(part, FileLineColLoc) and part.filename.data in NAMES:
-                yield NAMES.index(part.filename.data), part.line.data
+                level, line = NAMES.index(part.filename.data), part.line.data
+                yield level, self._lines[line - 1] if level == SCHEDULE else line
 
 
 _Print = tuple[Operation | None, dict[str, Attribute]]

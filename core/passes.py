@@ -9,6 +9,9 @@ each by itself, says so in its type; a pass that works on any op takes `Operatio
     class CsePass(OpPass[Operation]):            # runs on whatever it is given
         def run(self, ctx: Context, op: Operation) -> None: ...
 
+    class InferShapesPass(OpPass[ModuleOp | FuncOp]):    # on the module; on functions if asked to
+        def run(self, ctx: Context, op: ModuleOp | FuncOp) -> None: ...
+
 `nn-opt` schedules it on each such op, `graph.kernel(a,b)`, and checks that it stays inside: a pass
 may change what the op holds and the op's own attributes; the op's operands, the types of its
 results, its symbol and its place belong to what is around it.
@@ -49,10 +52,13 @@ class Statistic:
 
 
 class OpPass(ModulePass, Generic[OpT]):
-    """A pass that runs on ops of the class in its type argument."""
+    """A pass that runs on ops of the class in its type argument, or of several."""
 
-    anchor: ClassVar[type[Operation]] = Operation
-    """The op class it runs on, from the type argument; `Operation` stands for any."""
+    anchors: ClassVar[tuple[type[Operation], ...]] = (Operation,)
+    """The op classes it runs on, from the type argument; `Operation` stands for any.
+
+    It runs on the first where nobody says on which.
+    """
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -60,21 +66,28 @@ class OpPass(ModulePass, Generic[OpT]):
             origin = get_origin(base)
             if isinstance(origin, type) and issubclass(origin, OpPass):
                 (argument,) = get_args(base)
-                cls.anchor = argument if isinstance(argument, type) else cls.anchor
+                classes = get_args(argument) or (argument,)
+                if all(isinstance(each, type) for each in classes):
+                    cls.anchors = classes
 
     @abstractmethod
     def run(self, ctx: Context, op: OpT) -> None:
         """Run on one op."""
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        inside: list[Any] = list(anchored(op, self.anchor))
+        inside: list[Any] = list(anchored(op, self.anchors[0]))
         for each in inside:
             self.run(ctx, each)
 
 
 def runs_on(pass_class: type[ModulePass]) -> type[Operation]:
-    """The op class that a pass runs on; `Operation` for any."""
-    return pass_class.anchor if issubclass(pass_class, OpPass) else ModuleOp
+    """The op class that a pass runs on if nobody says on which; `Operation` for any."""
+    return anchors_of(pass_class)[0]
+
+
+def anchors_of(pass_class: type[ModulePass]) -> tuple[type[Operation], ...]:
+    """The op classes that a pass runs on."""
+    return pass_class.anchors if issubclass(pass_class, OpPass) else (ModuleOp,)
 
 
 def statistics_of(pass_class: type[ModulePass]) -> tuple[Statistic, ...]:

@@ -12,7 +12,7 @@ parsed, searched and replayed by apply-schedules.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from xdsl.ir import Attribute, Operation
@@ -40,9 +40,16 @@ class Schedule:
     Args:
         kernel: in nest form.
         answers: to the choices that will be made, by name; others take their default.
+        after: called with each primitive that was run.
     """
 
-    def __init__(self, kernel: KernelOp, answers: Mapping[str, Candidate] | None = None):
+    def __init__(
+        self,
+        kernel: KernelOp,
+        answers: Mapping[str, Candidate] | None = None,
+        after: Callable[[Operation], None] | None = None,
+    ):
+        self._after = after
         self.kernel = kernel
         self.given: Answers = {n: as_attribute(value) for n, value in (answers or {}).items()}
         self.answers: Answers = {}
@@ -70,6 +77,8 @@ class Schedule:
             self.answers[op.label.data] = answer(op, self.given)
         result = apply_primitive(self.kernel, fill(op, self.answers))
         self._log.append(op)
+        if self._after is not None and not isinstance(op, sched.ChooseOp):
+            self._after(op)
         return result
 
     def choose(

@@ -36,6 +36,7 @@ _STRING = re.compile(r'"([^"\\]*)"')
 _KEY = re.compile(r'\s*(?:([A-Za-z_][\w$.]*)|"((?:[^"\\\n]|\\.)*)")\s*(=)?\s*')
 _STOP = re.compile(r'->|>=|<=|==|//[^\n]*|"(?:[^"\\\n]|\\.)*"|[<({\[,]|\}')
 _PLAIN_STOP = re.compile(r'[^<({\["/,}]*([,}])')
+_WORD = re.compile(r"[A-Za-z_][\w.$]*")
 _BYTE = re.compile(r"[0-9A-Fa-f]{2}")
 _INDEX = IndexType()
 
@@ -236,8 +237,8 @@ class _Border:
             return
         where = self._position
         if isinstance(error, ParseError):
-            span = error.span
-            raise Malformed(where + span.start, error.msg, self._hint(error.msg)) from None
+            at, message = error.span.start, self._message(error)
+            raise Malformed(where + at, message, self._hint(message)) from None
         if isinstance(error, RecursionError):
             raise Malformed(where, "brackets nest too deeply in an attribute") from None
         if (
@@ -249,6 +250,14 @@ class _Border:
             raise Malformed(where, str(error)) from None
         if isinstance(error, AssertionError | TypeError | NotImplementedError | KeyError):
             raise Malformed(where, f"'{self._text[:60]}' is no valid attribute") from None
+
+    def _message(self, error: ParseError) -> str:
+        """Of a word that xDSL does not know, it says what it expected: here the word, too."""
+        message = error.msg
+        word = _WORD.match(self._text, error.span.start)
+        if word is None or "xpected" not in message or "got" in message:
+            return message
+        return f"{message.removesuffix('.')}, got '{word.group()}'"
 
     def _hint(self, message: str) -> str | None:
         found = re.match(r"'([\w.]+)' is not registered", message)

@@ -7,7 +7,7 @@ nesting costs no stack.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from xdsl.context import Context
@@ -287,9 +287,12 @@ class Builder:
     # --- properties
 
     def properties(
-        self, op_class: type[Operation], node: Node | None
+        self, op_class: type[Operation], node: Node | None, spelt: Mapping[str, str] | None = None
     ) -> tuple[dict[str, Attribute], dict[str, Attribute]]:
-        """(properties, attributes) of a dictionary: declared names are properties."""
+        """(properties, attributes) of a dictionary: declared names are properties.
+
+        Args: spelt: properties by their names in the text, where those differ.
+        """
         known = decl.declared(op_class)
         if known is None:
             return {}, {} if node is None else self.reader.dictionary(node[1], node[0])
@@ -297,7 +300,8 @@ class Builder:
         attributes: dict[str, Attribute] = {}
         if node is not None:
             position, text = node
-            for name, value, where in self.reader.entries(text, position):
+            for written, value, where in self.reader.entries(text, position):
+                name = written if spelt is None else spelt.get(written, written)
                 if name in known.properties:
                     kind = known.properties[name]
                     properties[name] = self._declared_value(kind, value, position + where)

@@ -11,6 +11,7 @@ class Look:
 
     Attributes:
         generic: MLIR's generic form, which `mlir-opt` reads.
+        properties: written as such in the generic form; else among the attributes.
         locations: a `loc(...)` behind every op and argument.
         pretty_locations: for people: `net.nn:3:5` instead.
         elide: dense literals of more elements are left out.
@@ -23,6 +24,7 @@ class Look:
     """
 
     generic: bool = False
+    properties: bool = True
     locations: bool = False
     pretty_locations: bool = False
     elide: int | None = None

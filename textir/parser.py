@@ -53,19 +53,20 @@ def parse(text: str, filename: str = "<text>", ctx: Context | None = None) -> Mo
 def _parse(text: str, filename: str, context: Context) -> ModuleOp:
     nodes = driver.parse(text, load(fragments()))
     builder = Builder(text, filename, context)
-    return _build(builder, nodes)
+    return _build(builder, nodes)[0]
 
 
-def _build(builder: Builder, nodes: list[Node]) -> ModuleOp:
+def _build(builder: Builder, nodes: list[Node]) -> tuple[ModuleOp, bool]:
+    """The module, and whether the text leaves it out."""
     block = Block()
     builder.run(builder.ops(nodes, block))
     first = block.first_op
     if isinstance(first, ModuleOp) and first.next_op is None:
         first.detach()
-        return first
+        return first, False
     module = ModuleOp(Region(block))
     module.location = builder.locations.at(0)
-    return module
+    return module, True
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Reading:
         num_left_out: how many more there were.
         failed: the ops that stand for what could not be read.
         missing_symbols: symbols that those may define.
+        is_implicit: the text has several ops at the top, or one that is no `builtin.module`.
     """
 
     module: ModuleOp
@@ -85,6 +87,7 @@ class Reading:
     num_left_out: int
     failed: frozenset[Operation]
     missing_symbols: frozenset[str]
+    is_implicit: bool
 
 
 def read(
@@ -107,7 +110,7 @@ def read(
         nodes = driver.parse(text, load(fragments()), problems)
         builder = Builder(text, filename, ctx or default_context(), problems)
         builder.scopes.has_hints = not problems.is_full
-        module = _build(builder, nodes)
+        module, is_implicit = _build(builder, nodes)
     found = sorted(problems.found, key=lambda error: error.position)
     return Reading(
         module,
@@ -115,6 +118,7 @@ def read(
         problems.num_left_out,
         frozenset(builder.failures.ops),
         frozenset(builder.failures.symbols),
+        is_implicit,
     )
 
 

@@ -46,6 +46,7 @@ class TextPrinter:
 
     def __init__(self, look: Look, users: Users | None = None):
         self.generic = look.generic
+        self.has_properties = look.properties
         self.locations = look.locations or look.pretty_locations
         self.each_op = self.locations or look.users
         """Whether there is something to say of every op, so that each needs a line."""
@@ -230,7 +231,9 @@ class TextPrinter:
             name = op.op_name.data
             attributes.pop("op_name__", None)
         head = f"{quoted(name)}({self.operands(op)}){self._successors(op)}"
-        if op.properties or self._needs_empty_properties(op):
+        if not self.has_properties:
+            attributes = {**op.properties, **attributes}
+        elif op.properties or self._needs_empty_properties(op):
             head += f" <{self.attributes.dictionary(op.properties)}>"
         tail = f" {self.attributes.dictionary(attributes)}" if attributes else ""
         tail += f" : {self.attributes.signature(op.operand_types, op.result_types)}"

@@ -88,8 +88,8 @@ _PRIMITIVE = re.compile(r"[a-z_]+[ \t]+[\w\[(\"]")
 
 
 def is_last_on_line(text: str, brace: int) -> bool:
-    """Whether nothing but a comment stands behind a `{`."""
-    return _OPENS.match(text, brace) is not None
+    """Whether nothing but a comment stands behind a `{`, or it should have stood there."""
+    return brace < 0 or _OPENS.match(text, brace) is not None
 
 
 def next_op(text: str, position: int, depth: int, is_schedule: bool) -> tuple[int, bool]:
@@ -133,6 +133,10 @@ def is_first_on_line(text: str, position: int) -> bool:
     """Whether only blanks stand before an offset on its line."""
     start = text.rfind("\n", 0, position) + 1
     return not text[start:position].strip()
+
+
+def _column(text: str, position: int) -> int:
+    return position - text.rfind("\n", 0, position) - 1
 
 
 def _end_of_line(text: str, position: int) -> int:
@@ -183,6 +187,8 @@ class Stack:
 
     def recover(self) -> None:
         """Drop the op that failed at `position`, and go to the next one."""
+        if self._insert_brace():
+            return
         self._open_list()
         level = self._level()
         failed = self.values[level:]
@@ -220,6 +226,18 @@ class Stack:
         """Whether the op before a next one is not complete: what is missing, is missing there."""
         return self.states[-1] not in list_states(self.tables) and self.is_at_next_op()
 
+    def _insert_brace(self) -> bool:
+        """Where a `{` is missing at the end of a line, and deeper lines follow, go on behind it."""
+        if "LBRACE" not in self.tables.rows[self.states[-1]] or not self.is_at_next_op():
+            return False
+        level = self._level()
+        start, _ = self._start(self.values[level:])
+        if _column(self.text, self.position) <= _column(self.text, start):
+            return False
+        self._shift("LBRACE", (-1 - self.last_end, "{"))
+        self.depth = sum(map(is_brace, self.values))
+        return True
+
     def _enter_body(self, failed: Sequence[Any], results: Node | None) -> bool:
         """Where the head of an op failed and its region begins on the same line, read that.
 
@@ -255,6 +273,7 @@ class Stack:
         brace = next((value[0] for value in reversed(self.values) if is_brace(value)), None)
         if brace is None:
             return None
+        brace = -1 - brace if brace < 0 else brace
         return f"the '{{' of line {self.text.count(chr(10), 0, brace) + 1} is not closed"
 
     def close(self) -> list[Any]:

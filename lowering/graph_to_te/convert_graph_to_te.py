@@ -16,7 +16,7 @@
 
 Equal kernels are made once. Operators that run on the host, views (reshape, squeeze ...) outside of
 kernels and what is marked `in_place` (place-pieces) stay as they are; constants that nobody uses
-any more go.
+any more go. It runs on the module alone, for that is where te kernels stand.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.rewriter import InsertPoint, Rewriter
 
+from ...core.counters import may
 from ...core.explain import why_not
 from ...core.names import fresh
+from ...core.passes import Statistic
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp, KernelOp
@@ -40,19 +42,23 @@ from .equal_kernels import structure
 from .kernel import LoweredKernel, lower_kernel, lower_single
 from .registry import why_host
 
+LOWERED = Statistic("lowered op", "kernels and operators replaced by calls")
+
 
 @dataclass(frozen=True)
 class ConvertGraphToTePass(ModulePass):
     """Lower graph kernels and operators to te kernels and calls."""
 
     name = "convert-graph-to-te"
+    statistics = (LOWERED,)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         kernels = _Kernels(op)
         for function in [f for f in op.ops if isinstance(f, FuncOp) and f.body.blocks]:
             for inner in [o for block in function.body.blocks for o in block.ops]:
                 lowered = _lower(inner, kernels)
-                if lowered is not None:
+                if lowered is not None and may(LOWERED.name, inner):
+                    LOWERED.add()
                     kernels.replace(inner, lowered)
             _erase_dead_constants(function)
 
@@ -61,7 +67,10 @@ def _lower(op: Operation, kernels: _Kernels) -> LoweredKernel | None:
     """The kernel of an op of main, `None` if it stays."""
     if isinstance(op, KernelOp):
         return lower_kernel(op)
-    if not isinstance(op, GraphOp) or op.name in VIEWS or is_in_place(op):
+    if not isinstance(op, GraphOp) or isinstance(op, ConstantOp):
+        return None
+    if op.name in VIEWS or is_in_place(op):
+        why_not(op, "it computes nothing: its result lies in memory that is there")
         return None
     reason = why_host(op)
     if reason is not None:

@@ -23,7 +23,8 @@ what `mlir-opt` reads. docs/mlir.md has the pipeline that takes it on to LLVM.
 An affine read is an operand with its index map; one that may leave its tensor is an operand that
 tensor.pad has made larger. Data-dependent indices, and guards on divided ones, are tensor.extract
 in the body. A te.scan is an scf.for that carries its states, a te.call a func.call. Structural
-zeros of a te.coeff select -0.0, which changes no sum.
+zeros of a te.coeff select -0.0, which changes no sum. It runs on the module alone: a pass on a
+kernel may not put another op in the place of it.
 """
 
 from __future__ import annotations
@@ -35,9 +36,14 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ...core.counters import may
+from ...core.passes import Statistic
 from ...dialects import te
+from ..left import explain_left
 from ..upstream.module import convert_calls, drop_our_attributes
 from .kernel import KernelConverter
+
+CONVERTED = Statistic("converted kernel", "te kernels that became functions")
 
 
 @dataclass(frozen=True)
@@ -45,9 +51,14 @@ class ConvertTeToLinalgPass(ModulePass):
     """te.kernel -> func.func of linalg.generic on tensors, which upstream mlir-opt reads."""
 
     name: ClassVar[str] = "convert-te-to-linalg"
+    statistics: ClassVar = (CONVERTED,)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        explain_left(op, te.KernelOp)
         for kernel in [inner for inner in op.body.block.ops if isinstance(inner, te.KernelOp)]:
+            if not may(CONVERTED.name, kernel):
+                continue
+            CONVERTED.add()
             converted = KernelConverter(kernel).convert()
             op.body.block.insert_op_before(converted, kernel)
             kernel.detach()

@@ -25,6 +25,8 @@ becomes
 
 A te.scan becomes a serial loop over its steps: each step's states are written to the kept results,
 then copied to a buffer that the next step reads.
+
+It runs on the module alone: a pass on a kernel may not put another op in the place of it.
 """
 
 from __future__ import annotations
@@ -36,8 +38,13 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
 
+from ...core.counters import may
+from ...core.passes import Statistic
 from ...dialects import te
+from ..left import explain_left
 from .kernel import KernelConverter
+
+CONVERTED = Statistic("converted kernel", "te kernels that became loop kernels")
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,13 @@ class ConvertTeToLoopPass(ModulePass):
     """te.kernel -> loop.kernel: one canonical loop nest for each compute, in order."""
 
     name: ClassVar[str] = "convert-te-to-loop"
+    statistics: ClassVar = (CONVERTED,)
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        explain_left(op, te.KernelOp)
         for kernel in list(op.body.block.ops):
-            if isinstance(kernel, te.KernelOp):
+            if isinstance(kernel, te.KernelOp) and may(CONVERTED.name, kernel):
+                CONVERTED.add()
                 converted = KernelConverter(kernel).convert()
                 op.body.block.insert_op_before(converted, kernel)
                 kernel.detach()

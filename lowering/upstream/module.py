@@ -39,15 +39,18 @@ def drop_our_attributes(module: ModuleOp) -> None:
 
 
 def convert_calls(module: ModuleOp) -> None:
-    """te.call -> func.call.
+    """te.call -> func.call, but for calls of te kernels that are still there.
 
     Raises: PassError: the caller's tensors are not those of the kernel.
     """
+    left = {op.sym_name.data for op in module.ops if isinstance(op, te.KernelOp)}
     functions = {op.sym_name.data: op for op in module.ops if isinstance(op, FuncOp)}
     for function in functions.values():
         calls = [op for op in function.walk() if isinstance(op, te.CallOp)]
         for call in calls:
-            _convert_call(call, functions.get(call.callee.root_reference.data))
+            name = call.callee.root_reference.data
+            if name not in left:
+                _convert_call(call, functions.get(name))
 
 
 def _convert_call(call: te.CallOp, callee: FuncOp | None) -> None:

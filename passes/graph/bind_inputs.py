@@ -9,7 +9,7 @@ from typing import cast
 
 from xdsl.dialects import func
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, TensorType
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from ...core.dtypes import dtype_name, element_type
@@ -43,18 +43,21 @@ def input_names(function: func.FuncOp) -> list[str]:
 
 
 def bind_inputs(
-    module: ModuleOp, shapes: Mapping[str, Sequence[int]], dtypes: Mapping[str, str] | str
+    root: ModuleOp | func.FuncOp,
+    shapes: Mapping[str, Sequence[int]],
+    dtypes: Mapping[str, str] | str,
 ) -> None:
     """Set the types of inputs by name; extents that get a number get it everywhere.
 
     Args:
-        module: its main function is changed, and every type that mentions a bound extent.
+        root: a module, of which it is the main function, or the function alone; it is changed, and
+            every type in it that mentions a bound extent.
         shapes: extents by input name.
         dtypes: NumPy dtype names by input name, or one for all inputs that have none.
 
     Raises: InputError: an unknown name, or a contradiction to what the input is.
     """
-    function = main_function(module)
+    function = root if isinstance(root, func.FuncOp) else main_function(root)
     args = dict(zip(input_names(function), function.body.block.args, strict=True))
     _check_names([*shapes, *(() if isinstance(dtypes, str) else dtypes)], list(args))
     for name, arg in args.items():
@@ -65,7 +68,7 @@ def bind_inputs(
     values: dict[str, Dim] = {}
     for name, shape in shapes.items():
         _solve(name, info(args[name]), tuple(shape), values)
-    _substitute_everywhere(module, values)
+    _substitute_everywhere(root, values)
     for name, shape in shapes.items():  # types of arguments may be new values by now
         arg = function.body.block.args[list(args).index(name)]
         _check(name, info(arg), tuple(shape))
@@ -130,7 +133,7 @@ def _check(name: str, known: TensorInfo, shape: tuple[int, ...]) -> None:
         raise InputError(f"input '{name}' has shape {show(known.dims or ())}, got {show(shape)}")
 
 
-def _substitute_everywhere(module: ModuleOp, values: Mapping[str, Dim]) -> None:
+def _substitute_everywhere(root: Operation, values: Mapping[str, Dim]) -> None:
     if not values:
         return
 
@@ -142,7 +145,7 @@ def _substitute_everywhere(module: ModuleOp, values: Mapping[str, Dim]) -> None:
         new = [None if dim is None else substitute(dim, values) for dim in found.dims or ()]
         return tensor_type(new, found.element, layout(type_))
 
-    for op in walk(module):
+    for op in walk(root):
         arguments = [arg for region in op.regions for block in region.blocks for arg in block.args]
         for value in (*op.results, *arguments):
             if (new_type := renewed(value.type)) != value.type:

@@ -8,6 +8,9 @@ too, though its operands are none.
     %s = graph.shape(%x) : tensor<2xi64>                     %x: tensor<2x6xf32>
     %0 = graph.gather(%s, %zero) : tensor<i64>       ->      %0 = graph.constant dense<2>
     %w1 = graph.transpose(%w) : tensor<3x2xf32>      ->      %w1 = graph.constant dense<...>
+
+One function may stand for the module. A kernel may not: a constant can say more of its type than
+what it replaces, and the types of a kernel's results belong to what is around it.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerType, ModuleOp
+from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 from ...core.counters import may
 from ...core.dtypes import numpy_dtype
 from ...core.errors import NncError
 from ...core.explain import why_not
-from ...core.passes import Statistic
+from ...core.passes import OpPass, Statistic
 from ...core.walk import erase, walk
 from ...dialects.graph.base import ConstantOp, GraphOp, constant_value
 from ...dialects.graph.types import dims, element
@@ -42,22 +45,22 @@ MAX_GROWTH = 1 << 16
 """A folded constant has at most this many elements, or as many as the operands together."""
 
 
-def fold_constants(module: ModuleOp, max_growth: int = MAX_GROWTH) -> int:
-    """Fold all operators inside `module` that can be; how many.
+def fold_constants(root: ModuleOp | FuncOp, max_growth: int = MAX_GROWTH) -> int:
+    """Fold all operators inside a module or a function that can be; how many.
 
     Args:
-        module: changed in place.
+        root: changed in place.
         max_growth: how many elements a result may have where the operands have fewer.
     """
     number = 0
     is_refined = False
-    for op in [op for op in walk(module) if isinstance(op, GraphOp) and not op.regions]:
+    for op in [op for op in walk(root) if isinstance(op, GraphOp) and not op.regions]:
         arrays = _shapes(op) or _evaluated(op, max_growth)
         if arrays is not None and may(FOLDED.name, op):
             is_refined |= _replace(op, arrays)
             number += 1
     if is_refined:
-        infer_shapes(module)
+        infer_shapes(root)
     return number
 
 
@@ -135,7 +138,7 @@ def _replace(op: Operation, arrays: list[Array]) -> bool:
 
 
 @dataclass(frozen=True)
-class FoldConstantsPass(ModulePass):
+class FoldConstantsPass(OpPass[ModuleOp | FuncOp]):
     """Evaluate operators whose operands are constant, and shapes that are known."""
 
     name = "fold-constants"
@@ -144,5 +147,5 @@ class FoldConstantsPass(ModulePass):
     max_growth: int = MAX_GROWTH
     """How many elements a constant may have where its operands have fewer."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, ctx: Context, op: ModuleOp | FuncOp) -> None:
         FOLDED.add(fold_constants(op, self.max_growth))

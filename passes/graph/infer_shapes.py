@@ -15,6 +15,9 @@ operator's place. The function's type follows.
 
 With `shapes` or `dtypes` the inputs are first given these; named extents are then replaced by
 numbers everywhere.
+
+Nothing flows from function to function, so one function may stand for the module:
+`func.func(infer-shapes)`. A kernel may not: the types of its results belong to what is around it.
 """
 
 from __future__ import annotations
@@ -26,46 +29,49 @@ from xdsl.context import Context
 from xdsl.dialects import func
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.ir import Attribute, Operation, SSAValue
-from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
+from ...core.counters import may
 from ...core.errors import InputError, ModelError, NncError
 from ...core.explain import listener, why_not
 from ...core.locations import describe
+from ...core.passes import OpPass, Statistic
 from ...core.walk import walk
 from ...dialects.graph.base import GraphOp, KernelOp, YieldOp
 from ...dialects.graph.types import is_known, merge
 from .bind_inputs import bind_inputs
 
+REFINED = Statistic("refined type", "types that became more definite")
+
 MAX_SWEEPS = 100
 """Each sweep but the last makes some type more definite; real graphs need two or three."""
 
 
-def infer_shapes(module: ModuleOp) -> None:
-    """Refine all types of the graph inside `module` until nothing changes.
+def infer_shapes(root: ModuleOp | func.FuncOp) -> None:
+    """Refine all types of the graph inside a module or a function until nothing changes.
 
     Raises: ModelError: types contradict each other, or an operator does not take its operands.
     """
-    ops = [op for op in walk(module) if isinstance(op, GraphOp | KernelOp)]
+    ops = [op for op in walk(root) if isinstance(op, GraphOp | KernelOp)]
     for _ in range(MAX_SWEEPS):
         forward = [_forward(op) for op in ops]
         backward = [_backward(op) for op in reversed(ops)]
         if not any(forward) and not any(backward):
             break
-    for op in walk(module):
+    for op in walk(root):
         if isinstance(op, func.FuncOp):
             _update_function_type(op)
 
 
 def specialize(
-    module: ModuleOp,
+    root: ModuleOp | func.FuncOp,
     shapes: Mapping[str, Sequence[int]],
     dtypes: Mapping[str, str] | str | None = None,
 ) -> None:
     """Bind shapes and element types of inputs by name, then infer all others.
 
     Args:
-        module: changed in place.
+        root: changed in place.
         shapes: extents by input name; inputs that are not named keep theirs.
         dtypes: NumPy dtype names by input name, or one for every input that has none yet.
 
@@ -73,8 +79,8 @@ def specialize(
         InputError: an unknown name, or a shape or dtype that contradicts the input's type.
         ModelError: the operators cannot take these inputs.
     """
-    bind_inputs(module, shapes, dtypes or {})
-    infer_shapes(module)
+    bind_inputs(root, shapes, dtypes or {})
+    infer_shapes(root)
 
 
 def _forward(op: Operation) -> bool:
@@ -122,7 +128,8 @@ def _refine(op: Operation, values: Sequence[SSAValue], types: Sequence[Attribute
             merged = merge(value.type, type_)
         except NncError as error:
             raise _located(op, error) from None
-        if merged != value.type:
+        if merged != value.type and may(REFINED.name, op):
+            REFINED.add()
             Rewriter.replace_value_with_new_type(value, merged)
             changed = True
     return changed
@@ -139,10 +146,11 @@ def _update_function_type(function: func.FuncOp) -> None:
 
 
 @dataclass(frozen=True)
-class InferShapesPass(ModulePass):
+class InferShapesPass(OpPass[ModuleOp | func.FuncOp]):
     """Infer shapes and element types, forward and backward."""
 
     name = "infer-shapes"
+    statistics = (REFINED,)
 
     shapes: tuple[str, ...] = ()
     """Shapes of inputs, as in `shapes="x=1x3x224x224","y=4"`; `x=` is a scalar."""
@@ -150,7 +158,7 @@ class InferShapesPass(ModulePass):
     dtypes: tuple[str, ...] = ()
     """Element types of inputs, as in `dtypes="x=float32"`; a name alone holds for all others."""
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
+    def run(self, ctx: Context, op: ModuleOp | func.FuncOp) -> None:
         alone = [entry for entry in self.dtypes if "=" not in entry]
         dtypes = dict(_pair(entry) for entry in self.dtypes if "=" in entry)
         shapes = {name: _extents(text) for name, text in map(_pair, self.shapes)}
@@ -161,9 +169,9 @@ class InferShapesPass(ModulePass):
             _explain_unknown(op)
 
 
-def _explain_unknown(module: ModuleOp) -> None:
+def _explain_unknown(root: Operation) -> None:
     """Say of the operators whose results are not known whether that begins with them."""
-    for op in walk(module):
+    for op in walk(root):
         if isinstance(op, GraphOp) and not all(is_known(result.type) for result in op.results):
             unknown = [i for i, operand in enumerate(op.operands) if not is_known(operand.type)]
             which = ", ".join(map(str, unknown))

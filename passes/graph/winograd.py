@@ -8,6 +8,9 @@ Which tile is an estimate: multiplications against the cycles that cold weights 
 (they are 4 times larger for tiles of 4, which small images with many channels do not repay). It
 changes the order of sums, so it is no part of strict numerics; each layer is held to a bound of its
 rounding error, computed from its weights and the transforms.
+
+One function may stand for the module; in kernels there is nothing to do, for they have weights as
+operands.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr, f32
-from xdsl.passes import ModulePass
+from xdsl.dialects.func import FuncOp
 from xdsl.rewriter import InsertPoint, Rewriter
 
 from ...core.counters import may
 from ...core.explain import count, why_not
 from ...core.irtypes import tensor_element, tensor_shape
+from ...core.passes import OpPass
 from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, constant_value
 from ...dialects.graph.conv import ConvOp
@@ -163,13 +167,14 @@ def to_tiles(op: ConvOp, tile: int) -> None:
     count(f"tiles of {tile}")
 
 
-class WinogradPass(ModulePass):
+class WinogradPass(OpPass[ModuleOp | FuncOp]):
     """Compute 3x3 convolutions of stride 1 in tiles, where that is faster and exact enough."""
 
     name = "winograd"
 
-    def apply(self, ctx: Context, op: ModuleOp) -> None:
-        named = op.attributes.get("nnc.target")
+    def run(self, ctx: Context, op: ModuleOp | FuncOp) -> None:
+        module = op if isinstance(op, ModuleOp) else op.parent_op()
+        named = None if module is None else module.attributes.get("nnc.target")
         target = resolve(named.data if isinstance(named, StringAttr) else DEFAULT)
         for inner in list(walk(op)):
             if not isinstance(inner, ConvOp):

@@ -37,6 +37,8 @@ from xdsl.ir import Operation, SSAValue
 from xdsl.ir.affine import AffineExpr
 
 from ...core.affine import Range, Ranges, bounds, dim, substitute
+from ...core.counters import may
+from ...core.explain import why_not
 from ...core.irtypes import ints
 from ...core.one_to_one import is_one_to_one
 from ...core.passes import OpPass, Statistic
@@ -54,15 +56,22 @@ def inout_pairs(kernel: KernelOp) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     for number, result in enumerate(args[first:], first):
         stores = _stores(result)
-        reads = [
+        like = [
             position
             for position, arg in enumerate(args[:first])
-            if arg.type == result.type
-            and position not in kernel.const_positions
-            and _is_read_in_place(arg, stores)
+            if arg.type == result.type and position not in kernel.const_positions
         ]
+        reads = [position for position in like if _is_read_in_place(args[position], stores)]
         if reads and _write_once(stores):
             pairs += [(position, number) for position in reads]
+        elif reads:
+            why_not(kernel, f"it may write an element of result {number - first} twice")
+        for position in (each for each in like if each not in reads):
+            why_not(
+                kernel,
+                f"operand {position} may not lie where result {number - first} does: not all that "
+                "is read of it goes, elementwise, to the same place",
+            )
     return pairs
 
 
@@ -170,6 +179,6 @@ class DeclareInoutPass(OpPass[KernelOp]):
     statistics = (DECLARED,)
 
     def run(self, ctx: Context, op: KernelOp) -> None:
-        pairs = inout_pairs(op)
+        pairs = [pair for pair in inout_pairs(op) if may(DECLARED.name, op)]
         op.inout = ArrayAttr([ints(pair) for pair in pairs]) if pairs else None
         DECLARED.add(len(pairs))

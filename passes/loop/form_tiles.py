@@ -38,9 +38,11 @@ from xdsl.ir.affine import (
 )
 
 from ...core.affine import const, dim, from_terms, linear_terms, substitute, used
+from ...core.counters import may
 from ...core.errors import PassError
+from ...core.explain import listener, why_not
 from ...core.locations import describe
-from ...core.passes import OpPass
+from ...core.passes import OpPass, Statistic
 from ...core.walk import is_inside
 from ...dialects.loop import (
     AllocOp,
@@ -52,10 +54,12 @@ from ...dialects.loop import (
     YieldOp,
     buffer_type,
 )
-from .hoist import hoist_invariants
+from .hoist import HOISTED, hoist_invariants
 from .tile_body import TileWriter
 from .tile_reduction import Part, Reductions
 from .tile_space import MARKED, LoopSpace, Statement
+
+BOUND = Statistic("loop bound", "guards of statements that became bounds of loops")
 
 
 class TileFormer:
@@ -185,8 +189,9 @@ class TileFormer:
         inside = [s for op, s in self.statements.items() if is_inside(op, loop)]
         for guard in self.shared_guards(inside):
             bound = self.as_bound(guard, number)
-            if bound is None:
+            if bound is None or not may(BOUND.name, loop):
                 continue
+            BOUND.add()
             is_lower, expr = bound
             (lowers if is_lower else uppers).append(expr)
             for statement in inside:
@@ -234,6 +239,7 @@ class TileFormer:
 
     def visit_stmt(self, statement: Statement) -> None:
         """A statement, inside a condition where a guard concerns loops alone."""
+        self.explain_guards(statement)
         group = self.reductions.accumulations.get(statement.op)
         is_root = group is not None and group.root is statement.op
         if group is not None and is_root:
@@ -253,6 +259,16 @@ class TileFormer:
                 self.assign(statement)
         if group is not None and is_root:
             self.reductions.close(group)
+
+    def explain_guards(self, statement: Statement) -> None:
+        """Say why what is left of a statement's guards is no bound of a loop."""
+        for guard in self.reductions.masks(statement).guards if listener() is not None else ():
+            what = (
+                "it concerns lanes or registers of a tile"
+                if self.space.axis_numbers([guard])
+                else "it is not solved for one loop, or a statement beside it runs where it fails"
+            )
+            why_not(statement.op, f"a guard stays with it, for no loop's bound can say it: {what}")
 
     def conditional(self, statement: Statement, guards: list[AffineExpr]) -> None:
         """Run a statement where guards over loops hold."""
@@ -295,6 +311,7 @@ class FormTilesPass(OpPass[KernelOp]):
     """Loops marked vectorize or unroll become axes of n-D tile values."""
 
     name = "form-tiles"
+    statistics = (BOUND, HOISTED)
 
     def run(self, ctx: Context, op: KernelOp) -> None:
         form_tiles(op)

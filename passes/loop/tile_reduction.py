@@ -17,6 +17,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 
 from ...core.affine import const, dim, substitute, used
 from ...core.errors import PassError
+from ...core.explain import listener, why_not
 from ...core.locations import describe
 from ...core.walk import is_inside
 from ...dialects import te
@@ -148,10 +149,25 @@ class Reductions:
             )
             is_summed = number in statement.reduce_numbers
             if stays and not (is_summed and self._only_reduces(parent, statement)):
+                self._explain_root(statement, parent)
                 break
             root = parent if stays else root
             parent = parent.parent_op()
         return root
+
+    def _explain_root(self, statement: Statement, stop: ForOp) -> None:
+        """Say that a sum goes through memory, if a loop outside `stop` adds to it, too."""
+        outer: Operation | None = stop
+        while listener() is not None and isinstance(outer, ForOp):
+            if self.space.numbers[outer.variable] in statement.reduce_numbers:
+                name, inner = outer.loop_name.data, stop.loop_name.data
+                why_not(
+                    statement.op,
+                    f"each round of loop {name} adds to it in memory: loop {inner} stands between "
+                    "that loop and the sum, or belongs to its result, so no register carries it",
+                )
+                return
+            outer = outer.parent_op()
 
     def _only_reduces(self, loop: ForOp, statement: Statement) -> bool:
         """Whether every part of this reduction in the loop depends on it by reduce axes at most."""
@@ -424,6 +440,7 @@ class Reductions:
         last = block.last_op
         root = last.operands[0].owner if last is not None else None
         if not isinstance(root, Operation) or root.name != "arith.mulf" or root.next_op is not last:
+            why_not(statement.op, "no loop.contract: what it adds up is no product of floats")
             return None
         values: dict[SSAValue, SSAValue] = {}
         for op in block.ops:

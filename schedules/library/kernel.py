@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from xdsl.ir import Operation
+
 from ...core.errors import ScheduleError
 from ...dialects.loop import KernelOp
 from ...dialects.sched import ScheduleOp
@@ -18,15 +22,21 @@ from .rules import Site, has_rules, try_users_rules
 from .winograd import find_tiled_convolution, schedule_tiled_convolution
 
 
-def schedule_kernel(kernel: KernelOp, target: Target, numerics: str = "fast") -> ScheduleOp:
+def schedule_kernel(
+    kernel: KernelOp,
+    target: Target,
+    numerics: str = "fast",
+    after: Callable[[Operation], None] | None = None,
+) -> ScheduleOp:
     """Schedule a kernel in canonical nest form, in place; what was done.
 
     Args:
         kernel: as `convert-te-to-loop` leaves it.
         target: the machine.
         numerics: "strict" keeps the order of every float sum.
+        after: called with each primitive that was run.
     """
-    schedule = Schedule(kernel)
+    schedule = Schedule(kernel, after=after)
     inline_cheap(schedule)
     done = schedule_users_classes(schedule, target, numerics)
     facts = Kernel.of(kernel)

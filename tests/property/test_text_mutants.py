@@ -122,7 +122,8 @@ def test_reading_on_finds_what_parsing_finds(text: str) -> None:
 
 def test_the_texts_are_right_before() -> None:
     """Else this would be about something else."""
-    right = [text for text in TEXTS if "expected-error" not in text and "RUN: not" not in text]
+    others = ("expected-error", "RUN: not", "--load-plugin")
+    right = [text for text in TEXTS if not any(word in text for word in others)]
     assert len(right) > 30
     for text in right[::10]:
         assert run(re.sub(r"^ *//.*\n", "", text, flags=re.MULTILINE))[0] == 0

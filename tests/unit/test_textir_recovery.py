@@ -117,6 +117,47 @@ def test_what_a_broken_head_hides() -> None:
         assert "%y is not defined" in found[2]
 
 
+def test_a_missing_brace_at_the_end_of_a_line() -> None:
+    """What is indented under it is read as if it stood there; what is not, is not."""
+    text = """
+func.func @f(%b: f32) -> f32
+  %0 = arith.negf(%b) : f32
+  %1 = arith.foo(%0) : f32
+  func.return %0
+}
+func.func @g(%b: f32) -> f32
+func.func @h(%b: f32) -> f32 {
+  %0 = arith.bar(%b) : f32
+  func.return %b
+}
+loop.kernel @k(%x: buffer<40xf32>, %y: out buffer<40xf32>) {
+  loop.for %i = 0 to 40
+    loop.stmt @y [i: 40] = [%j] -> %y[i] { %x[i] }
+  }
+}
+func.func @last(%b: f32)
+  func.return
+"""
+    errors = read(text, "t.nn").errors
+    assert [error.line for error in errors] == [2, 4, 7, 9, 13, 14, 17, 19]
+    assert "'{'" in errors[0].message
+    assert "%j is not defined" in errors[5].message
+
+
+def test_the_name_of_a_loop_may_stand_anywhere() -> None:
+    head = "loop.kernel @k(%y: out buffer<4xf32>) {\n  loop.for %i = 0 to 4 "
+    texts = [
+        f"{head}{attributes} {{\n  }}\n}}\n"
+        for attributes in (
+            '{name = "y.i", a = 1}',
+            '{a = 1, name = "y.i"}',
+            '{ a = 1, name="y.i"}',
+        )
+    ]
+    assert len({print_module(parse(text)) for text in texts}) == 1
+    assert 'loop_name = "y.i"' in print_module(parse(texts[0]), generic=True)
+
+
 def test_errors_beyond_the_limit_are_counted() -> None:
     lines = "".join(f"  %{n} = arith.negf(%q{n}) : f32\n" for n in range(50))
     text = f"func.func @f() {{\n{lines}  func.return\n}}\n"
@@ -196,6 +237,8 @@ def test_the_tool_says_how_many_were_left_out(
         ('  %0 = arith.negf(%a) {"\\FF" = 1} : f32', 8, "no UTF-8"),
         ("  %0 = te.compute @y [i: 99999999999999999999] { 1.0 } : tensor<4xf32>", 8, "range"),
         ("  %0 = arith.negf(%a) : tensor<=4xf32>", 32, "Expected shape"),
+        ("  %0 = arith.negf(%a) : tensor<4xf33>", 34, "Expected shape type, got 'f33'"),
+        ("  loop.for %i = 0 to 4 {name = x.y} {\n  }", 32, "attribute expected, got 'x.y'"),
     ],
 )
 def test_what_constructors_refuse_has_a_place(line: str, col: int, message: str) -> None:

@@ -173,9 +173,7 @@ def _bound(builder: Builder, node: Node, word: str) -> tuple[AffineMapAttr, list
 def _for(builder: Builder, node: Node, place: Place) -> Task:
     _, (position, name), variable, lower, upper, kind, carry, attrs, region_node = node
     op_class = builder.op_class(name, position)
-    if attrs is not None:
-        attrs = (attrs[0], attrs[1].replace("{name =", "{loop_name =", 1))
-    properties, attributes = builder.properties(op_class, attrs)
+    properties, attributes = builder.properties(op_class, attrs, {"name": "loop_name"})
     low, low_args = _bound(builder, lower, "max")
     high, high_args = _bound(builder, upper, "min")
     properties.setdefault("loop_name", StringAttr(variable[1][1:]))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
@@ -17,10 +20,13 @@ from . import summary
 from .flags import Flags
 from .profile import Report, measure, read_report
 
+if TYPE_CHECKING:
+    from ...compiler.levels import KernelLevels
+
 
 def run(flags: Flags) -> None:
     """Print tables about the model, or write what was asked for."""
-    with waiting(flags.color) as line:
+    with waiting(flags.color) as line, _looking_on(flags) as levels:
         model = compile(
             flags.model,
             flags.target,
@@ -31,13 +37,22 @@ def run(flags: Flags) -> None:
             cache=False,  # it holds programs, not kernels
         )
         if flags.html is not None or flags.svg is not None:
-            _draw(model, flags, line)
+            _draw(model, flags, line, levels)
             return
     if flags.schedule is not None:
         text = _schedule(known(model), flags.schedule)
         write_ir(text, flags.color, sys.stdout)
     else:
         _print(model, flags)
+
+
+def _looking_on(flags: Flags) -> AbstractContextManager[Mapping[str, KernelLevels]]:
+    """The levels of kernels that are compiled inside, if a page is to show them."""
+    if flags.html is None:
+        return nullcontext({})
+    from ..page.view import looking_on
+
+    return looking_on()
 
 
 def known(model: Model) -> Compiled:
@@ -51,7 +66,16 @@ def known(model: Model) -> Compiled:
 
 
 def _open_shapes(model: Model) -> str:
-    return " ".join(f"--shape {s.name}=..." for s in model.inputs if not s.is_static)
+    """The flags that would close them, `?` where a number must stand."""
+    return " ".join(
+        f"--shape {each.name}={_extents(each.shape)}" for each in model.inputs if not each.is_static
+    )
+
+
+def _extents(shape: tuple[int | str, ...] | None) -> str:
+    if shape is None:
+        return "..."
+    return "x".join(str(extent) if isinstance(extent, int) else "?" for extent in shape)
 
 
 def _print(model: Model, flags: Flags) -> None:
@@ -78,7 +102,7 @@ def _print(model: Model, flags: Flags) -> None:
     to.print(summary.memory_grid(compiled.executable, model.options.target.name).table())
 
 
-def _draw(model: Model, flags: Flags, line: Waiting) -> None:
+def _draw(model: Model, flags: Flags, line: Waiting, levels: Mapping[str, KernelLevels]) -> None:
     """Write the page and the picture."""
     from ..page.page import page
     from ..page.view import look_inside, view
@@ -90,7 +114,8 @@ def _draw(model: Model, flags: Flags, line: Waiting) -> None:
     if flags.svg is not None:
         _write(flags.svg, seen.picture(alone=True).text)
     if flags.html is not None:
-        look_inside(seen, model, compiled, line.step)
+        line.step("writing the page")
+        look_inside(seen, model, compiled, levels)
         _write(flags.html, page(seen))
 
 

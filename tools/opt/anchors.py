@@ -10,7 +10,7 @@ from xdsl.ir import Operation
 from xdsl.traits import IsolatedFromAbove
 
 from ...core.errors import PassError
-from ...core.passes import runs_on
+from ...core.passes import anchors_of, runs_on
 from .pipeline import MODULE, Spec, Step
 from .registry import Registry
 
@@ -56,8 +56,8 @@ def _placed(spec: Spec, step: Step) -> Step:
 
 
 def _fits(step: Step) -> bool:
-    declared = runs_on(type(step.pass_))
-    return declared is Operation or declared.name == _innermost(step)
+    declared = anchors_of(type(step.pass_))
+    return Operation in declared or _innermost(step) in {each.name for each in declared}
 
 
 def _innermost(step: Step) -> str:
@@ -65,8 +65,8 @@ def _innermost(step: Step) -> str:
 
 
 def _complaint(step: Step) -> str:
-    declared = runs_on(type(step.pass_))
-    return f"pass '{step.flag}' runs on {declared.name}, not on {_innermost(step)}"
+    declared = " or ".join(each.name for each in anchors_of(type(step.pass_)))
+    return f"pass '{step.flag}' runs on {declared}, not on {_innermost(step)}"
 
 
 def _example(step: Step) -> str:

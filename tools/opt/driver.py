@@ -28,12 +28,13 @@ from ...core.extensions import culprit, scope
 from ...core.verifier import problems
 from ...textir import parse, print_module, read
 from ...textir.looks import Look
-from ...textir.upstream import parse_upstream
+from ...textir.upstream import read_upstream
 from ..terminal import colored_ir, is_colored
 from . import listing
+from .bare import check_bare, without_module
 from .check import Check, check_native
 from .dumps import PrintIR
-from .expectations import compare, expectations
+from .expectations import compare, expectations, malformed
 from .flags import Flags
 from .instruments import Instrument, PassFailure
 from .jobs import Job, Reproducers
@@ -141,6 +142,8 @@ class Driver:
         self.reproducers = Reproducers(flags)
         self.manager: PassManager | None = None
         """Runs the passes of the module at hand."""
+        self.is_bare = False
+        """Whether the text at hand has no module around it, and shall have none."""
         self.num_left_out = 0
         """Errors of the text at hand that were counted and not kept."""
         self.sources: dict[str, str] = {}
@@ -184,7 +187,8 @@ class Driver:
             failed |= not ok
             written.append(made)
         separator = f"{flags.output_split_marker}\n".encode()
-        self.write(separator.join(written))
+        if flags.output == "-" or not failed:  # a file, perhaps the input, keeps what it has
+            self.write(separator.join(written))
         self.report()
         return int(failed)
 
@@ -232,7 +236,9 @@ class Driver:
         ok = not errors
         if self.flags.verify_diagnostics:
             expected = expectations(part.text, part.first_line)
-            diagnostics = compare(expected, diagnostics, self.file)
+            is_loose = self.flags.verify_diagnostics == "only-expected"
+            diagnostics = compare(expected, diagnostics, self.file, only_expected=is_loose)
+            diagnostics += malformed(part.text, self.file, part.first_line)
             ok = not diagnostics
         else:
             diagnostics = capped(diagnostics, self.flags.max_errors, self.num_left_out)
@@ -305,10 +311,7 @@ class Driver:
         format_, path = self.flags.format, self.flags.input
         if format_ not in ("nn", "mlir"):
             return _read_model(format_, path)
-        if format_ == "nn":
-            module = self.read(part, context)
-        else:
-            module = parse_upstream(part.padded, self.file, context)
+        module = self.read(part, context)
         if path != "-" and "graph.weight" in part.text:
             from ...textir import weights
 
@@ -316,15 +319,19 @@ class Driver:
         return module
 
     def read(self, part: Part, context: Context) -> ModuleOp:
-        """The module of a text of ours.
+        """The module of a text, of ours or of upstream's.
 
         Raises: PassFailure: with all that is wrong in it, what the verifiers find included.
         """
         flags = self.flags
         limit = None if flags.verify_diagnostics else flags.max_errors or None
-        reading = read(part.padded, self.file, context, max_errors=limit)
+        read_text = read if flags.format == "nn" else read_upstream
+        reading = read_text(part.padded, self.file, context, max_errors=limit)
         self.num_left_out = reading.num_left_out
+        self.is_bare = flags.no_implicit_module and reading.is_implicit
         if not reading.errors:
+            if self.is_bare:
+                check_bare(reading.module, self.job.steps, self.file)
             return reading.module
         found = [from_exception(error) for error in reading.errors]
         found += [
@@ -341,6 +348,7 @@ class Driver:
         generic = flags.generic or self.job.emit == "mlir"
         look = Look(
             generic=generic,
+            properties=not flags.no_properties,
             locations=flags.locations,
             pretty_locations=flags.pretty_locations,
             elide=flags.elide,
@@ -351,7 +359,7 @@ class Driver:
             users=flags.users,
             skip_regions=flags.skip_regions,
         )
-        return print_module(module, look=look)
+        return print_module(without_module(module) if self.is_bare else module, look=look)
 
     def emit(self, module: ModuleOp, context: Context) -> bytes:
         """What goes to stdout."""

@@ -6,7 +6,8 @@
     // expected-error@unknown {{...}}     for a diagnostic without a place
 
 Text matches as a part of the message. Every expectation must be met, each once, and every
-diagnostic expected.
+diagnostic expected, unless only what is expected is compared. MLIR takes a comment that is none of
+these for prose; here one that means to be an expectation is an error: a misspelt one never fails.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ _EXPECTED = re.compile(
     r"expected-(?P<severity>error|note|remark|warning)(?P<regex>-re)? *"
     r"(?:@(?P<offset>[+-]\d+|above|below|unknown))? *\{\{(?P<text>.*)\}\}\s*$"
 )
+_MEANT = re.compile(r"//.*\bexpected-(?:error|note|remark|warning)\b.*\{\{")
 
 
 @dataclass(frozen=True)
@@ -81,16 +83,34 @@ def _pattern(text: str, is_regex: bool) -> re.Pattern[str]:
     )
 
 
+def malformed(text: str, file: str, first_line: int = 1) -> list[Diagnostic]:
+    """Comments that look like expectations and are none."""
+    hint = "as in expected-error@+1 {{text}}; @-1, @above, @below, @unknown, -re"
+    return [
+        Diagnostic(Severity.ERROR, "malformed expectation", Place(file, number), help=hint)
+        for number, line in enumerate(text.split("\n"), first_line)
+        if _MEANT.search(line) and not _EXPECTED.search(line)
+    ]
+
+
 def compare(
-    expected: Iterable[Expectation], diagnostics: Iterable[Diagnostic], file: str
+    expected: Iterable[Expectation],
+    diagnostics: Iterable[Diagnostic],
+    file: str,
+    *,
+    only_expected: bool = False,
 ) -> list[Diagnostic]:
-    """What differs: expectations that were not met, diagnostics that nobody expected."""
+    """What differs: expectations that were not met, diagnostics that nobody expected.
+
+    Args: only_expected: the latter do not count.
+    """
     open_ = list(expected)
     wrong: list[Diagnostic] = []
     for diagnostic in diagnostics:
         match = next((one for one in open_ if one.accepts(diagnostic)), None)
         if match is not None:
             open_.remove(match)
+        if match is not None or only_expected:
             continue
         message = f"unexpected {diagnostic.severity}: {diagnostic.message}"
         wrong.append(Diagnostic(Severity.ERROR, message, diagnostic.place, diagnostic.name))

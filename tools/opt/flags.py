@@ -25,8 +25,16 @@ _BARE = {
     "--explain": "*",
     "--timing-display": "tree",
     "--pass-statistics-display": "pipeline",
+    "--verify-diagnostics": "all",
 }
 """The value of an option that may be given without one (`--flag=value` or bare `--flag`)."""
+_XDSL = {
+    "--disable-verify": "--verify-each=0",
+    "--print-between-passes": "--print-ir-after-all",
+    "--syntax-highlight": "--color=always",
+    "--time-passes": "--timing",
+}
+"""What xdsl-opt calls differently."""
 _ON = {"1": True, "true": True, "on": True, "0": False, "false": False, "off": False}
 
 
@@ -44,11 +52,12 @@ class Flags(argparse.Namespace):
     target: str | None
     plugins: list[str]
     allow_unregistered: bool
+    no_implicit_module: bool
     split_marker: str | None
     output_split_marker: str
     verify_each: bool
     max_errors: int
-    verify_diagnostics: bool
+    verify_diagnostics: str | None
     verify_roundtrip: bool
     check_semantics: bool
     check_native: bool
@@ -61,6 +70,7 @@ class Flags(argparse.Namespace):
     tree_dir: str | None
     module_scope: bool
     generic: bool
+    no_properties: bool
     locations: bool
     pretty_locations: bool
     elide: int | None
@@ -128,7 +138,8 @@ def refuse(flags: Flags, unknown: Sequence[str], more: Sequence[str] = ()) -> No
     for argument in unknown:
         name = argument.partition("=")[0]
         near = get_close_matches(name, [*flags.spellings, *more], 1)
-        parts.append(f"unknown argument '{argument}'")
+        what = "unknown argument" if name.startswith("-") else "one file is read, not also"
+        parts.append(f"{what} '{argument}'")
         if near and name.startswith("-"):
             parts[-1] += f", did you mean '{near[0]}'?"
     _make_parser().error("; ".join(parts))
@@ -139,7 +150,8 @@ def _normalise(argv: Sequence[str], known: frozenset[str]) -> Iterator[str]:
 
     A flag that is not known may be that of a pass: it stays among the pipelines, in their order.
     """
-    for argument in argv:
+    for given in argv:
+        argument = _XDSL.get(given, given)
         name, equals, value = argument.partition("=")
         if f"-{name}" in known and not name.startswith("--") and len(name) > 2:
             name = f"-{name}"
@@ -181,10 +193,13 @@ def _make_parser() -> _Parser:
 
 def _add_input(group: _Group) -> None:
     group.add_argument("input", nargs="?", default="-", help="a file, or - for stdin (default)")
-    group.add_argument("-o", dest="output", metavar="FILE", default="-", help="write there")
+    group.add_argument(
+        "-o", "--output-file", dest="output", metavar="FILE", default="-", help="write there"
+    )
     group.add_argument(
         "-f",
         "--input-format",
+        "--frontend",
         dest="format",
         default="nn",
         metavar="FORMAT",
@@ -227,6 +242,12 @@ def _add_input(group: _Group) -> None:
         "--allow-unregistered-dialect",
         dest="allow_unregistered",
         text="ops of unknown dialects are read in the generic form",
+    )
+    _on(
+        group,
+        "--no-implicit-module",
+        dest="no_implicit_module",
+        text="the input is one op: no builtin.module is put around it",
     )
 
 
@@ -278,11 +299,12 @@ def _add_checks(group: _Group) -> None:
         metavar="0|1",
         help="verify after each pass (default 1)",
     )
-    _on(
-        group,
+    group.add_argument(
         "--verify-diagnostics",
         dest="verify_diagnostics",
-        text="compare errors with the comments `// expected-error@+1 {{...}}` of the input",
+        choices=("all", "only-expected"),
+        help="compare errors with the comments `// expected-error@+1 {{...}}` of the input; "
+        "only-expected: others may come, too",
     )
     _on(
         group,
@@ -353,6 +375,12 @@ def _add_printing(group: _Group) -> None:
     )
     _on(
         group,
+        "--print-no-properties",
+        dest="no_properties",
+        text="properties among the attributes, in the generic form",
+    )
+    _on(
+        group,
         "--print-debuginfo",
         "--mlir-print-debuginfo",
         dest="locations",
@@ -365,6 +393,7 @@ def _add_printing(group: _Group) -> None:
 _LOOKS = (
     ("pretty-debuginfo", "pretty_locations", "print locations for people"),
     ("print-local-scope", "local_scope", "nothing stands for an attribute; so it is always"),
+    ("disable-threading", "one_thread", "passes do not run at the same time; so it is always"),
     ("use-nameloc-as-prefix", "node_names", "values are called as the model's nodes: %%Conv_4"),
     ("print-unique-ssa-ids", "unique_names", "no name stands for two values"),
     ("print-value-users", "users", "comments say where values are used"),
@@ -406,7 +435,7 @@ def _add_information(group: _Group) -> None:
     _on(group, "--list-passes", dest="list_passes", text="every pass, with its options")
     _on(group, "--show-dialects", dest="show_dialects", text="every dialect that can be read")
     _on(group, "--list-targets", dest="list_targets", text="what -t can write")
-    _on(group, "--version", dest="version", text="versions of nnc and xDSL")
+    _on(group, "-v", "--version", dest="version", text="versions of nnc and xDSL")
     _on(
         group,
         "--print-op-on-diagnostic",

@@ -10,7 +10,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.hints import type_repr
 
-from ...core.passes import runs_on
+from ...core.passes import anchors_of
 from .flags import Flags
 from .registry import Registry
 
@@ -44,8 +44,11 @@ def list_passes(registry: Registry) -> str:
     for name in sorted(registry.ours):
         class_ = registry.find_pass(name)
         lines.append(f"  {name:<24} {summary(class_)}")
-        if (kind := runs_on(class_)) not in (ModuleOp, Operation):
-            lines.append(f"    on each {kind.name}")
+        kinds = anchors_of(class_)
+        if kinds[0] not in (ModuleOp, Operation):
+            lines.append(f"    on each {' or '.join(kind.name for kind in kinds)}")
+        elif len(kinds) > 1:
+            lines.append(f"    also inside {' or '.join(kind.name for kind in kinds[1:])}(...)")
         lines += [f"    {{{option}}}" for option in options(class_)]
     lines += ["", "xDSL's passes:"]
     lines += [f"  {name}" for name in sorted(registry.passes.keys() - registry.ours)]

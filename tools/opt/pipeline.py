@@ -26,7 +26,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
 
 from ...core.errors import PassError
-from ...core.passes import OpPass, anchored, runs_on
+from ...core.passes import OpPass, anchored
 from ...core.walk import children
 from .flags import Flags, refuse
 from .registry import Registry
@@ -82,11 +82,12 @@ class Step:
 
     def run(self, context: Context, op: Operation) -> None:
         """Run the pass on one op."""
-        if runs_on(type(self.pass_)) is not ModuleOp:
-            cast("OpPass[Operation]", self.pass_).run(context, op)
+        pass_ = self.pass_
+        if isinstance(pass_, OpPass):
+            cast("OpPass[Operation]", pass_).run(context, op)
         else:
             assert isinstance(op, ModuleOp), "anchors.py has checked what the pass runs on"
-            self.pass_.apply(context, op)
+            pass_.apply(context, op)
 
 
 def build(texts: Iterable[str], registry: Registry) -> list[Step]:
@@ -123,11 +124,26 @@ def pass_flags(flags: Flags, registry: Registry) -> list[str]:
 def make_step(spec: Spec, registry: Registry) -> Step:
     """The pass that a spec names, with its options."""
     class_ = registry.find_pass(spec.name)
-    options = checked_options("pass", spec, {f.name: f.type for f in fields(class_)})
+    types = {f.name: f.type for f in fields(class_)}
+    options = checked_options("pass", spec, types)
     try:
         return Step(class_.from_spec(ArgSpec(spec.name, options)), spec.anchors)
     except ValueError as error:
-        raise PassError(f"options of pass '{spec.name}': {error}") from None
+        what = _wrong_values(options, types, str(error)) or str(error)
+        raise PassError(f"options of pass '{spec.name}': {what}") from None
+
+
+def _wrong_values(
+    options: Mapping[str, ParameterListType], types: Mapping[str, object], message: str
+) -> str:
+    """The options that xDSL's message complains of, which names the value alone."""
+    wrong: list[str] = []
+    for key, value in options.items():
+        if f" given {value}, expected " in message:
+            type_ = getattr(types[key], "__name__", types[key])
+            got = ",".join(map(str, value)) or "no value"
+            wrong.append(f"'{key.replace('_', '-')}' is of type {type_}, got {got}")
+    return "; ".join(wrong)
 
 
 def checked_options(

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import groupby
 from typing import TextIO
 
+from xdsl.dialects.builtin import ModuleOp
+
 from ...core.counters import slug
 from ...core.explain import explaining
 from ...core.passes import statistics_of
@@ -35,8 +37,16 @@ class Listener(Instrument):
         self.counts: dict[int, Counter[str]] = {}
         """By identity of the step."""
 
+    def begin(self, step: Step, module: ModuleOp) -> None:
+        if self._is_explained(step) and not step.scopes(module):
+            where = " inside ".join(reversed(step.anchors))
+            print(f"{step.flag}: the module has no {where} to run on", file=self._stream)
+
+    def _is_explained(self, step: Step) -> bool:
+        return "*" in self._explain or step.flag in self._explain
+
     def running(self, step: Step) -> AbstractContextManager[object]:
-        is_explained = "*" in self._explain or step.flag in self._explain
+        is_explained = self._is_explained(step)
         listens = is_explained or self._counted
         return self._listen(step, is_explained) if listens else nullcontext()
 

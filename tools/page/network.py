@@ -181,10 +181,15 @@ def kernel_kind(kernel: te.KernelOp | None) -> str:
 def _compute_kind(op: te.ComputeOp) -> str:
     names = Counter(inner.name for inner in walk(op))
     if any(axis.kind.data == REDUCE for axis in op.axes):
-        is_product = names["te.read"] > 1 and names["arith.mulf"] + names["arith.muli"] > 0
+        is_product = names["te.read"] > 1 and any(map(_multiplies, walk(op)))
         return CONTRACTION if is_product else REDUCTION
     work = [name for name in names if name.startswith(("arith.", "math."))]
     return ELEMENTWISE if any(name not in _CHOICES for name in work) else MOVEMENT
+
+
+def _multiplies(op: Operation) -> bool:
+    """Whether it multiplies two values: a square is no product, as of a normalization."""
+    return op.name in ("arith.mulf", "arith.muli") and op.operands[0] is not op.operands[1]
 
 
 def shape_text(type_: Attribute) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ...compiler.levels import KernelLevels, trace_kernel
+from ...compiler.kernels import watching
+from ...compiler.levels import KernelLevels, KernelTracer
 from ...compiler.model import Model
 from ...compiler.program import Compiled
 from ...compiler.trace import PassStep, trace_passes
@@ -38,7 +40,7 @@ class View:
     remarks: list[str]
     times: dict[int, CallTime] = field(default_factory=dict[int, CallTime])
     parallel: dict[str, str] = field(default_factory=dict[str, str])
-    levels: dict[str, KernelLevels] = field(default_factory=dict[str, KernelLevels])
+    levels: Mapping[str, KernelLevels] = field(default_factory=dict[str, KernelLevels])
     same: dict[str, str] = field(default_factory=dict[str, str])
     passes: list[PassStep] = field(default_factory=list[PassStep])
 
@@ -74,25 +76,38 @@ def view(model: Model, compiled: Compiled, title: str, report: Report | None) ->
     return View(title, ", ".join(about), network, grids, remarks, times)
 
 
+@contextmanager
+def looking_on() -> Generator[dict[str, KernelLevels]]:
+    """The levels of all kernels that are compiled while the block runs, by name."""
+    found: dict[str, KernelLevels] = {}
+
+    def tracer(name: str) -> KernelTracer:
+        made = KernelTracer(name)
+        found[name] = made.result
+        return made
+
+    with watching(tracer):
+        yield found
+
+
 def look_inside(
-    seen: View, model: Model, compiled: Compiled, advance: Callable[[str, int, int], None]
+    seen: View, model: Model, compiled: Compiled, levels: Mapping[str, KernelLevels]
 ) -> None:
-    """Add passes and kernels' levels; `advance` hears of each, its number, of how many."""
+    """Add passes and kernels' levels.
+
+    Args: levels: what was seen while compiling, of each distinct kernel.
+    """
     kernels = compiled.kernels
     by_symbol: dict[str, str] = {}
     ops = [op for op in compiled.module.ops if isinstance(op, te.KernelOp | loop.KernelOp)]
     seen.passes = trace_passes(model.module, model.options)
-    for number, op in enumerate(ops):
-        name = op.sym_name.data
+    seen.levels = levels
+    for name in (op.sym_name.data for op in ops):
         symbol = kernels.symbols[name]
-        advance(name, number, len(ops))
         code = kernels.code[name]
         extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
         seen.parallel[name] = " | ".join(extents)
-        if symbol not in by_symbol:
-            by_symbol[symbol] = name
-            seen.levels[name] = trace_kernel(op, kernels.schedules.get(symbol), model.options)
-        seen.same[name] = by_symbol[symbol]
+        seen.same[name] = by_symbol.setdefault(symbol, name)
 
 
 def join_times(network: Network, compiled: Compiled, report: Report) -> dict[int, CallTime]:
