@@ -332,16 +332,28 @@ def test_a_test_that_fails_on_anything_is_told(network: str) -> None:
     assert b"fails on a function that does nothing" in outcome.err
 
 
+INTERRUPTIBLE = """
+import signal, sys
+from nnc.tools.nn_reduce import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""What a shell starts in the background ignores the signal, and so would what it starts."""
+
+
 def interrupted(*args: str, after: str) -> tuple[int, str, str]:
     """A process that gets SIGINT once its file of progress holds something."""
-    program = [sys.executable, "-m", "nnc.tools.nn_reduce", *args]
+    program = [sys.executable, "-c", INTERRUPTIBLE, *args]
     pipe = subprocess.PIPE
     with subprocess.Popen(program, stdout=pipe, stderr=pipe, text=True) as process:
         until = time.monotonic() + 60
         while not (Path(after).exists() and Path(after).read_text()) and time.monotonic() < until:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, out, err
 
 
