@@ -71,7 +71,9 @@ def test_a_wrong_pass_of_te_names_the_compute() -> None:
     assert "at: dense.nn:3:" in text
     assert "compute @c gives another result" in text
     assert "reproducer" in text
-    assert Path("dense.bisect.nn").read_text().startswith("// nn-opt dense.bisect.nn ")
+    written = Path("dense.bisect.nn").read_text()
+    assert written.startswith("// nn-opt --run-reproducer --load-plugin=")
+    assert 'pipeline: "builtin.module(wrong-combiner)"' in written
 
 
 def test_schedules_of_a_file_are_used() -> None:
@@ -130,7 +132,7 @@ def test_wrong_code_is_told_from_wrong_passes(monkeypatch: pytest.MonkeyPatch) -
     text = outcome.out.decode()
     assert "first wrong after: stage 'code generation'" in text
     assert "kernel @dense gives another result" in text
-    assert "--check-native" in text
+    assert "check_native: true" in Path("dense.bisect.nn").read_text()
     assert "the machine code of @dense is wrong" in text
 
 

@@ -21,14 +21,15 @@ from ...core.testing import Outcome, call
 from ...dialects import loop, te
 from ...reference.runnable import Runnable, inputs_for, runnables
 from ...reference.semantics import NOT_CHECKED, Report, check
-from ..opt.pipeline import Step
-from ..reduce.command import write_module
+from ..opt.pipeline import Step, render
+from ..opt.reproducer import Recipe
+from ..opt.reproducer import write as write_reproducer
 from ..reduce.session import Session, num_operations
 from .extract import kernel_alone, neighbourhood
 from .finding import CODE, PLAN, Finding
 from .isolate import Crashed
 from .kernels import Natively, calls_of
-from .steps import Pipeline, text_of
+from .steps import Pipeline
 from .trace import widened
 from .values import Tolerance, Wanted, compare
 
@@ -61,12 +62,11 @@ class Reproducer:
         """How many there are, without functions, kernels and their ends."""
         return num_operations(self.module)
 
-    def arguments(self, path: str, plugins: Sequence[str]) -> list[str]:
-        """Of nn-opt."""
-        words = [path, *(word for plugin in plugins for word in ("--load-plugin", plugin))]
-        if self.steps:
-            words += ["-p", text_of(self.steps)]
-        return [*words, "--check-native" if self.native else "--check-semantics"]
+    @property
+    def recipe(self) -> Recipe:
+        """What nn-opt does with the module."""
+        native = self.native
+        return Recipe(render(self.steps), check_semantics=not native, check_native=native)
 
 
 class Failing:
@@ -211,17 +211,21 @@ class Reproduction:
 def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:
     """Write it; its first lines say how to run it, and what it shows. Returns the command.
 
-    Raises: InputError: the file cannot be written.
+    Raises: NncError: the file cannot be written.
     """
-    command = shlex.join(["nn-opt", *reproducer.arguments(path, plugins)])
+    command = shlex.join(["nn-opt", *_arguments(path, plugins)])
     where = f" at {finding.node}" if finding.node else ""
     what = f"'{finding.stage}'{where}: {finding.how}"
-    write_module(reproducer.module, path, f"// {command}\n// {what}\n")
+    write_reproducer(path, reproducer.module, reproducer.recipe, [command, what])
     return command
 
 
-def run(reproducer: Reproducer, path: str, plugins: Sequence[str]) -> Outcome:
-    """What nn-opt says to it."""
+def run(path: str, plugins: Sequence[str]) -> Outcome:
+    """What nn-opt says to a reproducer."""
     from ..nn_opt import main
 
-    return call(main, reproducer.arguments(path, plugins))
+    return call(main, _arguments(path, plugins))
+
+
+def _arguments(path: str, plugins: Sequence[str]) -> list[str]:
+    return ["--run-reproducer", *(f"--load-plugin={plugin}" for plugin in plugins), path]

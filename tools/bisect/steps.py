@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException
 
@@ -13,7 +11,7 @@ from ...dialects.sched import ScheduleOp
 from ...lowering.graph_to_te.registry import load_lowerings
 from ..opt.instruments import PassFailure
 from ..opt.manager import PassManager
-from ..opt.pipeline import Step, build, render
+from ..opt.pipeline import Step, build
 from ..opt.registry import Registry
 
 
@@ -78,8 +76,3 @@ class Pipeline:
             raise PassError(f"{step.flag}: {error.message}", where=where, hint=hint) from error
         except DiagnosticException as error:
             raise PassError(f"{step.flag}: {error}") from error
-
-
-def text_of(steps: Sequence[Step]) -> str:
-    """Steps as `-p` takes them."""
-    return render(steps).removeprefix("builtin.module(").removesuffix(")")

@@ -99,7 +99,7 @@ def _reproduce(flags: Flags, found: Reproducer | None, finding: Finding, console
         return
     path = flags.output or f"{Path(flags.model).stem}.bisect.nn"
     command = write(found, finding, path, flags.plugins)
-    outcome = run_reproducer(found, path, flags.plugins)
+    outcome = run_reproducer(path, flags.plugins)
     if not outcome.status:
         raise InputError("the reproducer does not fail in nn-opt", where=path)
     text = f"reproducer ({found.operations} operations): {command}"
