@@ -9,6 +9,7 @@ from xdsl.ir import Operation
 from .values import Difference
 
 IMPORT, CODE, PLAN, THREADS = "import", "code generation", "memory plan", "threads"
+CONSTANTS = "packing of constants"
 """Stages that are no passes."""
 
 
@@ -26,6 +27,7 @@ class Finding:
         difference: of that output.
         local: of the op's own result.
         others: other stages, with the numbers of those that are steps, that may be to blame.
+        failure: what a pass after it, or code generation, then fails with.
         trail: how far the outputs are off after each pass that was tried.
     """
 
@@ -37,5 +39,6 @@ class Finding:
     output: str = ""
     difference: Difference = field(default_factory=Difference)
     local: Difference = field(default_factory=Difference)
+    failure: str = ""
     others: list[tuple[str, int | None]] = field(default_factory=list[tuple[str, int | None]])
     trail: list[tuple[str, Difference]] = field(default_factory=list[tuple[str, Difference]])

@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.traits import SymbolTable
 
+from ...compiler.isolate import isolated
 from ...compiler.kernels import lower_kernel
 from ...compiler.native import NativeKernel
 from ...compiler.options import Options
@@ -28,8 +29,7 @@ from ...passes.graph.bind_inputs import main_function
 from ...reference.graph.run import as_callee_reads, as_caller_reads
 from ...reference.steps import NotChecked
 from ...runtime.arrays import Array
-from .isolate import isolated
-from .steps import Pipeline
+from .steps import FAILURES, Pipeline, describe_error
 from .trace import Trace, run_callee, run_wanted
 from .values import Difference, Tolerance, Wanted, compare
 
@@ -42,8 +42,13 @@ class Case:
 
     number: int
     call: te.CallOp
-    inputs: list[Array]
+    wanted_inputs: list[Wanted]
     results: list[Wanted]
+
+    @property
+    def inputs(self) -> list[Array]:
+        """Right inputs, as the caller has them."""
+        return [each.array for each in self.wanted_inputs]
 
     @property
     def symbol(self) -> str:
@@ -92,7 +97,7 @@ def cases_of(module: ModuleOp, right: Trace) -> list[Case]:
             results = run_wanted(op, operands, Trace())
         elif None not in results:
             results = [each for each in results if each is not None]
-            cases.append(Case(len(cases), op, [each.array for each in operands], results))
+            cases.append(Case(len(cases), op, operands, results))
         else:
             raise NncError("what this call computes is not known", where=describe(op))
         values.update(zip(op.results, results, strict=True))
@@ -146,8 +151,8 @@ def check_case(case: Case, call: te.CallOp, run: Runner, tolerance: Tolerance) -
         got = run(kernel, inputs)
     except NotChecked:
         raise
-    except (NncError, IndexError) as error:
-        return Difference(reason=f"the kernel cannot be run: {error}")
+    except FAILURES as error:
+        return Difference(reason=f"the kernel cannot be run: {describe_error(error)}")
     if isinstance(kernel, loop.KernelOp):
         got = as_caller_reads(kernel, call, got)
     found = [

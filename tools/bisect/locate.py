@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import LocationAttr
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
-from ...core.locations import describe, parts
+from ...core.locations import describe, describe_location, parts
 from ...dialects.graph import base as graph
 from .trace import Trace
 from .values import Difference, Tolerance, Wanted, compare
@@ -30,16 +30,19 @@ class Culprit:
         op: before the pass, or after it where it has no counterpart.
         how: what became of it.
         difference: of the value in which it shows.
+        location: where the op and what it is made of come from, if that is more than the op.
     """
 
     op: Operation
     how: str
     difference: Difference
+    location: LocationAttr | None = None
 
     @property
     def node(self) -> str:
         """The nodes of the model, or the lines of the text, that it comes from."""
-        return describe(self.op)
+        location = None if self.location is None else describe_location(self.location)
+        return location or describe(self.op)
 
 
 class _Before:

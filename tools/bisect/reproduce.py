@@ -15,6 +15,7 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from ...compiler.checking import check_native
+from ...compiler.isolate import Crashed
 from ...compiler.options import Options
 from ...core.errors import NncError
 from ...core.testing import Outcome, call
@@ -26,8 +27,7 @@ from ..opt.reproducer import Recipe
 from ..opt.reproducer import write as write_reproducer
 from ..reduce.session import Session, num_operations
 from .extract import kernel_alone, neighbourhood
-from .finding import CODE, PLAN, Finding
-from .isolate import Crashed
+from .finding import CODE, CONSTANTS, PLAN, Finding
 from .kernels import Natively, calls_of
 from .steps import Pipeline
 from .trace import widened
@@ -41,6 +41,8 @@ ALL_SECONDS = 30.0
 """No other start is tried after this."""
 LOOSE = Tolerance(relative=1e-4)
 """For kernels that are compared as code: another order of long sums is no failure."""
+WHOLE = (PLAN, CONSTANTS)
+"""Stages that show in a program only, not in a kernel by itself."""
 RADII = (0, 1, 2, 4)
 """Uses around the op to blame that a reproducer may begin with."""
 
@@ -160,7 +162,7 @@ class Reproduction:
 
     @property
     def _native(self) -> bool:
-        return self.finding.stage in (CODE, PLAN)
+        return self.finding.stage in (CODE, *WHOLE)
 
     def _starts(self) -> Iterator[tuple[ModuleOp, Sequence[Step]]]:
         """Modules that may fail, with the steps to run on each."""
@@ -178,7 +180,7 @@ class Reproduction:
     def _levels(self, first: int) -> Iterator[int]:
         """States to begin with: before the pass, as te kernels, as the graph."""
         names = [step.flag for step in self.pipeline.steps]
-        if self.finding.stage == PLAN:  # of a program: what shows it are several kernels
+        if self.finding.stage in WHOLE:  # of a program: what shows it are several kernels
             yield from (names.index(name) for name in ("fuse",) if name in names)
         yield first
         for name in ("convert-te-to-loop", "convert-graph-to-te", "fuse", "winograd"):
@@ -190,7 +192,7 @@ class Reproduction:
     def _parts(self, state: ModuleOp) -> Iterator[ModuleOp]:
         """The op to blame, and more and more of what is around it."""
         op = self.finding.op
-        if isinstance(op, te.CallOp) and self.finding.stage != PLAN and calls_of(state):
+        if isinstance(op, te.CallOp) and self.finding.stage not in WHOLE and calls_of(state):
             yield kernel_alone(state, op.callee.string_value())
         elif op is not None:
             for radius in RADII:

@@ -14,6 +14,25 @@ from ..opt.manager import PassManager
 from ..opt.pipeline import Step, build
 from ..opt.registry import Registry
 
+FAILURES = (
+    NncError,
+    DiagnosticException,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What passes and code generation may raise on what an earlier pass has broken."""
+
+
+def describe_error(error: Exception | None) -> str:
+    """What failed, in a line; empty where nothing did."""
+    if error is None or isinstance(error, NncError):
+        return "" if error is None else error.message
+    return f"{type(error).__name__}: {error}"
+
 
 def default_pipeline(numerics: str, has_schedules: bool) -> str:
     """What `nnc.compile` does to a module, users' passes included, as the text of a pipeline."""
@@ -60,6 +79,16 @@ class Pipeline:
             self.apply(self.steps[len(self._states) - 1], module)
             self._states.append(module)
         return self._states[number]
+
+    def cut(self) -> Exception | None:
+        """Leave out the first step that fails, and those after it; why it does."""
+        for number in range(1, len(self.steps) + 1):
+            try:
+                self.state(number)
+            except FAILURES as error:
+                del self.steps[number - 1 :]
+                return error
+        return None
 
     def apply(self, step: Step, module: ModuleOp) -> None:
         """Run one step on a module.
