@@ -21,7 +21,7 @@ from ..core.errors import PassError
 from ..core.locations import describe
 from ..dialects import loop
 from .memory import Memory
-from .nest import Chain, Watch, chain_of, run_chain
+from .nest import Chain, Watch, chain_of, reads_own_results, run_chain
 from .scalar import Array
 from .steps import MAX_STEPS, OPERATION_STEPS, check_budget
 from .tiles import TILE_OPS, condition
@@ -175,6 +175,8 @@ def _chain_steps(chain: Chain, known: dict[SSAValue, Range]) -> int:
         known[op.variable] = (low, max(high, low + 1))
         points *= max(0, high - low)
     num_ops = sum(1 for _ in chain.statement.body.block.ops)
+    if reads_own_results(chain.statement):
+        return points * (num_ops + 4) * OPERATION_STEPS
     return points * (12 * num_ops + 60) + num_ops * OPERATION_STEPS
 
 

@@ -118,8 +118,8 @@ def _run_points(op: loop.StmtOp, values: Values, memory: Memories, watch: Watch 
     if count == 0:
         return
     places = _out_places(op, axes, ivs, memory)
-    if _reads_own_results(op):
-        for at in range(count):  # one after the other: each may read what the last one wrote
+    if reads_own_results(op):
+        for at in range(count):
             _evaluate_and_write(op, values, axes, ivs, places, slice(at, at + 1), memory)
     else:
         _evaluate_and_write(op, values, axes, ivs, places, slice(0, count), memory)
@@ -128,7 +128,8 @@ def _run_points(op: loop.StmtOp, values: Values, memory: Memories, watch: Watch 
         watch(op, axes, written)
 
 
-def _reads_own_results(op: loop.StmtOp) -> bool:
+def reads_own_results(op: loop.StmtOp) -> bool:
+    """Whether it runs at one iteration after the other: each may read what the last one wrote."""
     outs = set(op.outs)
     return any(isinstance(i, loop.ReadOp) and i.source in outs for i in op.body.block.ops)
 

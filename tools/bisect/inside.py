@@ -58,9 +58,26 @@ Lookup = Callable[[Part], Sequence[Wanted]]
 def narrowed(
     case: Case, states: tuple[ModuleOp, ModuleOp], right: Trace, tolerance: Tolerance
 ) -> Culprit | None:
-    """The first part that is wrong in the second state; `None` where no part shows it."""
-    before, after = (_parts(case, state) for state in states)
+    """The first part of a call's kernel that is wrong in the second state.
+
+    `None` where no part shows it, or where running them takes too long.
+    """
+    before, after = (_parts_of_call(case, state) for state in states)
     known = _by_key(before) if before else _by_operator(right, after)
+    return _first_wrong(before, after, known, tolerance)
+
+
+def narrowed_kernel(
+    before: Operation, after: Operation, inputs: Sequence[Array], tolerance: Tolerance
+) -> Culprit | None:
+    """The same for a kernel that is run by itself."""
+    old, new = _parts(before, inputs), _parts(after, inputs)
+    return _first_wrong(old, new, _by_key(old), tolerance)
+
+
+def _first_wrong(
+    before: Sequence[Part], after: Sequence[Part], known: Lookup, tolerance: Tolerance
+) -> Culprit | None:
     for part in after:
         found = [each for each in known(part) if each.array.shape == part.array.shape]
         differences = [compare(wanted, part.array, tolerance) for wanted in found]
@@ -112,17 +129,22 @@ def _makers(store: loop.StoreOp) -> LocationAttr:
     return fuse([op.location for op in reversed(found)])
 
 
-def _parts(case: Case, state: ModuleOp) -> list[Part]:
-    """What the parts of a call's kernel give on right inputs; none where that takes too long."""
+def _parts_of_call(case: Case, state: ModuleOp) -> list[Part]:
     calls = calls_of(state)
     if case.number >= len(calls):
         return []
-    call = calls[case.number]
-    kernel = callee_of(call)
+    kernel, inputs = callee_of(calls[case.number]), case.inputs
+    if isinstance(kernel, loop.KernelOp):
+        inputs = as_callee_reads(kernel, calls[case.number], inputs)
+    return _parts(kernel, inputs)
+
+
+def _parts(kernel: Operation, inputs: Sequence[Array]) -> list[Part]:
+    """What the parts of a kernel give; none where that takes too long."""
     try:
         if isinstance(kernel, te.KernelOp):
-            return _computes(kernel, case.inputs)
-        return _statements(kernel, as_callee_reads(kernel, call, case.inputs))
+            return _computes(kernel, inputs)
+        return _statements(kernel, inputs) if isinstance(kernel, loop.KernelOp) else []
     except (NncError, IndexError):
         return []
 

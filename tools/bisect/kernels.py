@@ -29,6 +29,7 @@ from ...passes.graph.bind_inputs import main_function
 from ...reference.graph.run import as_callee_reads, as_caller_reads
 from ...reference.steps import NotChecked
 from ...runtime.arrays import Array
+from ...textir import print_module
 from .steps import FAILURES, Pipeline, describe_error
 from .trace import Trace, run_callee, run_wanted
 from .values import Difference, Tolerance, Wanted, compare
@@ -123,11 +124,15 @@ class Natively:
 
     def __call__(self, kernel: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         """A te kernel is lowered without a schedule; nests are lowered as they stand."""
+        native = self.prepare(kernel)
+        return isolated(lambda: native(*inputs))
+
+    def prepare(self, kernel: Operation) -> NativeKernel:
+        """The code of a kernel."""
         assert isinstance(kernel, te.KernelOp | loop.KernelOp)
         if kernel not in self._made:
             self._made[kernel] = NativeKernel(self._tiles(kernel), self.options.target)
-        native = self._made[kernel]
-        return isolated(lambda: native(*inputs))
+        return self._made[kernel]
 
     def _tiles(self, kernel: te.KernelOp | loop.KernelOp) -> loop.KernelOp:
         if isinstance(kernel, te.KernelOp):
@@ -161,6 +166,20 @@ def check_case(case: Case, call: te.CallOp, run: Runner, tolerance: Tolerance) -
     return max(found, key=lambda one: (one.is_wrong, one.absolute))
 
 
+def _check_code(
+    case: Case, call: te.CallOp, natively: Natively, tolerance: Tolerance
+) -> tuple[Difference, bool]:
+    """How far the code of a kernel as it stands is off, and whether there is any.
+
+    Not every nest can be made code of before it is scheduled.
+    """
+    try:
+        natively.prepare(callee_of(call))
+    except FAILURES as error:
+        return Difference(reason=f"the kernel cannot be run: {describe_error(error)}"), False
+    return check_case(case, call, natively, tolerance), True
+
+
 @dataclass(frozen=True)
 class Suspects:
     """The steps that may have broken a kernel.
@@ -182,20 +201,23 @@ def suspects(
 ) -> Suspects:
     """The steps after state `first` that may have broken a kernel."""
     unknown: list[int] = []
-    difference = Difference()
+    difference, text = Difference(), ""
     for number in range(first + 1, len(pipeline.steps) + 1):
         call = calls_of(pipeline.state(number))[case.number]
+        before, text = text, print_module(callee_of(call))
+        if text == before:
+            continue
         try:
             difference = check_case(case, call, run_callee, tolerance)
             if difference.is_wrong:
                 return Suspects([*unknown, number - 1], not unknown, difference)
             unknown = []
         except NotChecked:
-            difference = check_case(case, call, natively, tolerance)
-            if not difference.is_wrong:
+            difference, is_known = _check_code(case, call, natively, tolerance)
+            if is_known and not difference.is_wrong:
                 unknown = []
                 continue
             unknown.append(number - 1)
-            if not any(isinstance(op, loop.StmtOp) for op in callee_of(call).walk()):
+            if is_known and not any(isinstance(op, loop.StmtOp) for op in callee_of(call).walk()):
                 break  # nothing but code is made of it
     return Suspects(unknown, not unknown, difference)

@@ -25,9 +25,12 @@ from ...reference.semantics import NOT_CHECKED, Report, check
 from ..opt.pipeline import Step, render
 from ..opt.reproducer import Recipe
 from ..opt.reproducer import write as write_reproducer
-from ..reduce.session import Session, num_operations
+from ..reduce.extents import ShrinkExtents
+from ..reduce.moves import MOVES, Move
+from ..reduce.session import BROKEN, Session, is_valid, num_operations
 from .extract import kernel_alone, neighbourhood
 from .finding import CODE, CONSTANTS, PLAN, Finding
+from .inside import narrowed_kernel
 from .kernels import Natively, calls_of
 from .steps import Pipeline
 from .trace import widened
@@ -39,11 +42,17 @@ TRIALS, SECONDS = 600, 15.0
 """Of one reduction."""
 ALL_SECONDS = 30.0
 """No other start is tried after this."""
+SMALL_FIRST: tuple[Move, ...] = (ShrinkExtents(), *MOVES)
+"""What is small runs quickly: every later trial takes less time."""
+BOUNDS = (3, 8, 17)
+"""Of extents: a module that is as small as that is tried first."""
+MANY = 30
+"""Operations: other starts are tried before one of more."""
 LOOSE = Tolerance(relative=1e-4)
 """For kernels that are compared as code: another order of long sums is no failure."""
 WHOLE = (PLAN, CONSTANTS)
 """Stages that show in a program only, not in a kernel by itself."""
-RADII = (0, 1, 2, 4)
+RADII = (0, 1, 2, 4, 8, 16)
 """Uses around the op to blame that a reproducer may begin with."""
 
 
@@ -171,9 +180,14 @@ class Reproduction:
         end = len(steps) if step is None else step + 1
         first = len(steps) if step is None else step
         levels = list(dict.fromkeys(self._levels(first)))
+        late: list[tuple[ModuleOp, Sequence[Step]]] = []
         for number in levels:
             for module in self._parts(self.pipeline.state(number)):
-                yield module, steps[number:end]
+                if num_operations(module) > MANY:
+                    late.append((module, steps[number:end]))
+                else:
+                    yield module, steps[number:end]
+        yield from late
         for number in levels:
             yield self.pipeline.state(number), steps[number:end]
 
@@ -202,12 +216,53 @@ class Reproduction:
 
     def _reduced(self, module: ModuleOp, steps: Sequence[Step]) -> Reproducer | None:
         fails = Failing(self.pipeline, steps, self._native)
-        if not fails(module.clone()):
+        start = next((small for small in _sizes(module) if fails(small.clone())), None)
+        if start is None:
             return None
-        reduced = Session(module, fails, TRIALS, SECONDS).run()
+        reduced = Session(start, fails, TRIALS, SECONDS, moves=SMALL_FIRST).run()
         if not self._native and not fails.is_shown(reduced.clone()):
             return None
         return Reproducer(reduced, steps, self._native)
+
+
+def _sizes(module: ModuleOp) -> Iterator[ModuleOp]:
+    """The module with no extent over some bound, where that is one; at last as it is."""
+    shrink = ShrinkExtents()
+    for bound in BOUNDS:
+        large = {old for old, _ in shrink.sites(module) if old > bound}
+        candidate = module.clone()
+        try:
+            shrink.apply(candidate, [(old, bound) for old in large])
+        except BROKEN:
+            continue
+        if large and is_valid(candidate):
+            yield candidate
+    yield module
+
+
+def narrow(reproducer: Reproducer, pipeline: Pipeline, finding: Finding) -> None:
+    """Name the part of the kernel to blame, as the reproducer shows it; the model's was too large.
+
+    A reproducer that has no kernels, or whose parts do not show it, says nothing.
+    """
+    if reproducer.native or finding.part or not reproducer.steps:
+        return
+    before = reproducer.module.clone()
+    for step in reproducer.steps[:-1]:
+        pipeline.apply(step, before)
+    after = before.clone()
+    pipeline.apply(reproducer.steps[-1], after)
+    new = runnables(after)
+    for name, old in runnables(before).items():
+        kinds = (te.KernelOp, loop.KernelOp)
+        if not isinstance(old.op, kinds) or name not in new:
+            continue
+        inputs = inputs_for(old, np.random.default_rng(0), (0, 3), False)
+        found = narrowed_kernel(old.op, new[name].op, inputs, Tolerance())
+        if found is not None:
+            op = finding.op
+            finding.blame(found, op.callee.string_value() if isinstance(op, te.CallOp) else name)
+            return
 
 
 def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:

@@ -215,7 +215,7 @@ class Search:
         states = self.pipeline.state(last), self.pipeline.state(last + 1)
         inner = narrowed(case, states, self.trace(before), self.tolerance)
         if inner is not None:
-            finding.node, finding.how = inner.node, f"{inner.how} in kernel @{case.symbol}"
+            finding.blame(inner, case.symbol)
             finding.local = inner.difference
         return finding
 
