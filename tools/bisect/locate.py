@@ -108,6 +108,8 @@ class _Location:
                 return Culprit(was, how, difference)
             if lost is not None:
                 return Culprit(lost, f"the result of {lost.name} is no longer used", difference)
+            if not all(map(self._are_equal, was.operands, op.operands)):
+                return Culprit(was, f"{was.name} takes its operands in another order", difference)
         return Culprit(was, f"{was.name} gives another result", difference)
 
     def _at_return(self, op: ReturnOp) -> Culprit | None:
@@ -125,8 +127,12 @@ class _Location:
     ) -> Operation | None:
         """The op of the first operand whose value is another one now."""
         for was, now in zip(old, new, strict=True):
-            wanted, got = self.before.trace.values[was], self.after.values[now]
-            if compare(wanted, got.array, self.tolerance).is_wrong:
-                owner = was.owner
-                return owner if isinstance(owner, Operation) else None
+            if self._are_equal(was, now) or any(self._are_equal(was, other) for other in new):
+                continue  # as it was, or in another place
+            owner = was.owner
+            return owner if isinstance(owner, Operation) else None
         return None
+
+    def _are_equal(self, old: SSAValue, new: SSAValue) -> bool:
+        wanted, got = self.before.trace.values[old], self.after.values[new]
+        return not compare(wanted, got.array, self.tolerance).is_wrong

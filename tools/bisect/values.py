@@ -20,8 +20,8 @@ SPREADS = {"fast": 32.0, "strict": 16.0}
 tests' machines reach 6."""
 FLOOR_EPSILONS = 16.0
 """Of the largest element: where the distance happens to be small."""
-DWARFING = 1e6
-"""Times the lower quartile: larger elements are a scale of their own."""
+GAP = 13
+"""Powers of two without any element: what is above them dwarfs what is below."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,17 @@ def _sizes(array: Array) -> Array:
 
 
 def _usual(sizes: Array) -> Array:
-    """Which elements do not dwarf the others."""
-    some = sizes[sizes > 0]
+    """Which elements do not dwarf the others: at least a quarter, and no gap is among them."""
+    exponents = np.frexp(sizes)[1]
+    some = exponents[sizes > 0]
     if not some.size:
         return np.ones(sizes.shape, bool)
-    quartile = np.partition(some, some.size // 4)[some.size // 4]
-    return sizes <= DWARFING * quartile
+    found, counts = np.unique(some, return_counts=True)
+    for number in range(1, len(found)):
+        is_quarter = 4 * int(counts[:number].sum()) >= some.size
+        if is_quarter and found[number] - found[number - 1] > GAP:
+            return exponents < found[number]
+    return np.ones(sizes.shape, bool)
 
 
 def _scale(sizes: Array) -> Array:
