@@ -176,16 +176,17 @@ def _giving_all(kernel: te.KernelOp) -> tuple[te.KernelOp, Sequence[SSAValue]]:
 def _statements(kernel: loop.KernelOp, inputs: Sequence[Array]) -> list[Part]:
     """The values of statements, then those of buffers; both in the order of the program."""
     written: dict[Hashable, Part] = {}
+    for op in walk(kernel):
+        for number in range(len(op.outs) if isinstance(op, loop.StmtOp) else 0):
+            assert isinstance(op, loop.StmtOp)
+            key = op.sym_name.data, number
+            written.setdefault(key, Part(op, key, f"statement @{key[0]}", _unwritten(op, number)))
 
     def watch(op: loop.StmtOp, axes: Sequence[Array], values: Sequence[Array]) -> None:
-        places = tuple(
-            position for axis, position in zip(op.axes, axes, strict=True) if not axis.is_reduce
-        )
+        pairs = zip(op.axes, axes, strict=True)
+        places = tuple(position for axis, position in pairs if not axis.is_reduce)
         for number, value in enumerate(values):
-            key = op.sym_name.data, number
-            if key not in written:
-                written[key] = Part(op, key, f"statement @{key[0]}", _unwritten(op, number))
-            array = written[key].array
+            array = written[op.sym_name.data, number].array
             if len(places) == array.ndim and _are_inside(places, array.shape):
                 array[places] = value
 

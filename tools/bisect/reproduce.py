@@ -17,7 +17,6 @@ from xdsl.dialects.builtin import ModuleOp
 from ...compiler.checking import check_native
 from ...compiler.isolate import Crashed
 from ...compiler.options import Options
-from ...core.errors import NncError
 from ...core.testing import Outcome, call
 from ...dialects import loop, te
 from ...reference.runnable import Runnable, inputs_for, runnables
@@ -32,7 +31,7 @@ from .extract import kernel_alone, neighbourhood
 from .finding import CODE, CONSTANTS, PLAN, Finding
 from .inside import narrowed_kernel
 from .kernels import Natively, calls_of
-from .steps import Pipeline
+from .steps import FAILURES, Pipeline
 from .trace import widened
 from .values import Tolerance, Wanted, compare
 
@@ -40,8 +39,8 @@ SMALL_ENOUGH = 10
 """Operations: a reproducer of so many needs no other start."""
 TRIALS, SECONDS = 600, 15.0
 """Of one reduction."""
-ALL_SECONDS = 30.0
-"""No other start is tried after this."""
+ALL_SECONDS, LEAST_SECONDS = 30.0, 5.0
+"""No other start is tried after this; one that was found late is reduced for so long."""
 SMALL_FIRST: tuple[Move, ...] = (ShrinkExtents(), *MOVES)
 """What is small runs quickly: every later trial takes less time."""
 BOUNDS = (3, 8, 17)
@@ -100,7 +99,7 @@ class Failing:
                 return bool(check_native(module).mismatches)
             report = check(before, module)
             return bool(report.mismatches) or self._code_differs(before, module, report)
-        except (NncError, AssertionError, IndexError, KeyError, ValueError):
+        except FAILURES:
             return False  # another failure than the one that is looked for
 
     def is_shown(self, module: ModuleOp) -> bool:
@@ -162,7 +161,7 @@ class Reproduction:
         for module, steps in self._starts():
             if time.monotonic() > end:
                 break
-            found = self._reduced(module, steps)
+            found = self._reduced(module, steps, end)
             if found is not None and (best is None or found.operations < best.operations):
                 best = found
             if best is not None and best.operations <= SMALL_ENOUGH:
@@ -214,12 +213,14 @@ class Reproduction:
                 if part is not None:
                     yield part
 
-    def _reduced(self, module: ModuleOp, steps: Sequence[Step]) -> Reproducer | None:
+    def _reduced(self, module: ModuleOp, steps: Sequence[Step], end: float) -> Reproducer | None:
+        """The smallest that is found until `end`."""
         fails = Failing(self.pipeline, steps, self._native)
         start = next((small for small in _sizes(module) if fails(small.clone())), None)
         if start is None:
             return None
-        reduced = Session(start, fails, TRIALS, SECONDS, moves=SMALL_FIRST).run()
+        seconds = min(SECONDS, max(end - time.monotonic(), LEAST_SECONDS))
+        reduced = Session(start, fails, TRIALS, seconds, moves=SMALL_FIRST).run()
         if not self._native and not fails.is_shown(reduced.clone()):
             return None
         return Reproducer(reduced, steps, self._native)

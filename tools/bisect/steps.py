@@ -14,17 +14,9 @@ from ..opt.manager import PassManager
 from ..opt.pipeline import Step, build
 from ..opt.registry import Registry
 
-FAILURES = (
-    NncError,
-    DiagnosticException,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What passes and code generation may raise on what an earlier pass has broken."""
+FAILURES = Exception
+"""What passes, users' ones too, and code generation may raise on what an earlier pass has broken,
+or on a part of a module that means nothing by itself: anything."""
 
 
 def describe_error(error: Exception | None) -> str:

@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument, Operation, SSAValue
 
 from ...core.irtypes import int_attr, ints, strings
+from ...core.names import fresh
 from ...core.walk import erase, walk
 from ...dialects import loop
 from ...passes.graph.dce import remove_dead
@@ -100,9 +101,7 @@ def _make_argument(kernel: loop.KernelOp, alloc: loop.AllocOp, position: int) ->
     made = loop.BufferType.get(type_.extents, type_.element_type, "global", layout)
     argument = block.insert_arg(made, position)
     names = [each.data for each in kernel.arg_names]
-    name = alloc.res.name_hint or "buffer"
-    while name in names:
-        name += "_1"
+    name = fresh(alloc.res.name_hint or "buffer", names)
     argument.name_hint = name
     kernel.arg_names = strings([*names[:position], name, *names[position:]])
     alloc.res.replace_all_uses_with(argument)
