@@ -3,7 +3,8 @@
     report = check_native(module)
     for outcome in report.outcomes: print(outcome)
 
-Inputs and tolerances are those of `reference.semantics`: random but always the same.
+Inputs and tolerances are those of `reference.semantics`: random but always the same. The code runs
+in child processes, for it may write anywhere.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from ..dialects import loop, te
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..reference.runnable import Runnable, runnables
 from ..reference.scalar import Array
-from ..reference.semantics import Report, check_runs
+from ..reference.semantics import DIFFERS, Outcome, Report, check_runs
+from .isolate import Crashed, isolated
 from .kernels import lower_kernel
 from .native import NativeKernel
 from .options import Options
@@ -38,10 +40,17 @@ def check_native(module: ModuleOp) -> Report:
     for name, runnable in runnables(module).items():
         op = runnable.op
         if isinstance(op, te.KernelOp | loop.KernelOp):
-            report.outcomes.append(check_runs(name, runnable, _kernel(op, options)))
+            report.outcomes.append(_check(name, runnable, _kernel(op, options)))
         elif isinstance(op, FuncOp) and name == "main" and _is_program(op):
-            report.outcomes.append(check_runs(name, runnable, _program(runnable, options)))
+            report.outcomes.append(_check(name, runnable, _program(runnable, options)))
     return report
+
+
+def _check(name: str, runnable: Runnable, run: Run) -> Outcome:
+    try:
+        return check_runs(name, runnable, lambda inputs: isolated(lambda: run(inputs)))
+    except Crashed as error:
+        return Outcome(name, DIFFERS, error.message)
 
 
 def _is_program(main: FuncOp) -> bool:

@@ -21,7 +21,7 @@ from ..core.errors import PassError
 from ..core.locations import describe
 from ..dialects import loop
 from .memory import Memory
-from .nest import Chain, chain_of, run_chain
+from .nest import Chain, Watch, chain_of, reads_own_results, run_chain
 from .scalar import Array
 from .steps import MAX_STEPS, OPERATION_STEPS, check_budget
 from .tiles import TILE_OPS, condition
@@ -37,10 +37,21 @@ class State:
     memory: dict[SSAValue, Memory] = field(default_factory=dict[SSAValue, Memory])
     values: dict[SSAValue, Array] = field(default_factory=dict[SSAValue, Array])
     """Loop variables (0-d) and tiles."""
+    watch: Watch | None = None
+    other_poison: bool = False
+
+    def add_memory(self, value: SSAValue) -> None:
+        """Memory of a buffer, that nobody has written."""
+        type_, name = loop.buffer_type(value), value.name_hint or "?"
+        self.memory[value] = Memory(type_, name, other_poison=self.other_poison)
 
 
 def run_loop_kernel(
-    kernel: loop.KernelOp, inputs: Sequence[Array], *, limit: int = MAX_STEPS
+    kernel: loop.KernelOp,
+    inputs: Sequence[Array],
+    *,
+    limit: int = MAX_STEPS,
+    other_poison: bool = False,
 ) -> list[Array]:
     """The outputs of a kernel, logical arrays in signless types.
 
@@ -48,25 +59,38 @@ def run_loop_kernel(
         kernel: verified, in nest form or in tile form.
         inputs: logical arrays, constants too; unsigned ones are taken as their bits.
         limit: steps (elements of NumPy operations) that the check may take.
+        other_poison: memory that nobody has written holds other values than NaN and the like.
 
     Raises:
         NotChecked: it would take longer.
         OutsideDomain: an access leaves its buffer.
     """
-    block = kernel.body.block
-    check_budget(_steps(block, {}), limit, f"@{kernel.sym_name.data}")
-    state = State()
-    for argument in block.args:
-        state.memory[argument] = _new_memory(argument)
-    for argument, array in zip(block.args, inputs, strict=False):
-        state.memory[argument].pack(array)
-    _run_block(block, state)
-    outputs = block.args[len(block.args) - kernel.num_outputs.value.data :]
+    state = _run(kernel, inputs, limit, State(other_poison=other_poison))
+    arguments = kernel.body.block.args
+    outputs = arguments[len(arguments) - kernel.num_outputs.value.data :]
     return [state.memory[output].unpack() for output in outputs]
 
 
-def _new_memory(value: SSAValue) -> Memory:
-    return Memory(loop.buffer_type(value), value.name_hint or "?")
+def run_loop_kernel_watched(
+    kernel: loop.KernelOp, inputs: Sequence[Array], watch: Watch, *, limit: int = MAX_STEPS
+) -> dict[SSAValue, Array]:
+    """The last content of every buffer of a kernel; `watch` is told what statements write.
+
+    Raises: as `run_loop_kernel`.
+    """
+    state = _run(kernel, inputs, limit, State(watch=watch))
+    return {value: memory.unpack() for value, memory in state.memory.items()}
+
+
+def _run(kernel: loop.KernelOp, inputs: Sequence[Array], limit: int, state: State) -> State:
+    block = kernel.body.block
+    check_budget(_steps(block, {}), limit, f"@{kernel.sym_name.data}")
+    for argument in block.args:
+        state.add_memory(argument)
+    for argument, array in zip(block.args, inputs, strict=False):
+        state.memory[argument].pack(array)
+    _run_block(block, state)
+    return state
 
 
 def _run_block(block: Block, state: State) -> list[Array]:
@@ -80,11 +104,11 @@ def _run_block(block: Block, state: State) -> list[Array]:
 
 def _run_op(op: Operation, state: State) -> None:
     if isinstance(op, loop.AllocOp):
-        state.memory[op.res] = _new_memory(op.res)
+        state.add_memory(op.res)
     elif isinstance(op, loop.ForOp):
         _run_for(op, state)
     elif isinstance(op, loop.StmtOp):
-        run_chain(Chain([], op), state.memory, state.values)
+        run_chain(Chain([], op), state.memory, state.values, state.watch)
     elif isinstance(op, loop.PrefetchOp):
         return  # a hint
     elif isinstance(op, loop.IfOp):
@@ -105,7 +129,7 @@ def _run_if(op: loop.IfOp, state: State) -> None:
 def _run_for(op: loop.ForOp, state: State) -> None:
     chain = chain_of(op)
     if chain is not None:
-        run_chain(chain, state.memory, state.values)
+        run_chain(chain, state.memory, state.values, state.watch)
         return
     block = op.body.block
     carried = [state.values[init] for init in op.inits]
@@ -151,6 +175,8 @@ def _chain_steps(chain: Chain, known: dict[SSAValue, Range]) -> int:
         known[op.variable] = (low, max(high, low + 1))
         points *= max(0, high - low)
     num_ops = sum(1 for _ in chain.statement.body.block.ops)
+    if reads_own_results(chain.statement):
+        return points * (num_ops + 4) * OPERATION_STEPS
     return points * (12 * num_ops + 60) + num_ops * OPERATION_STEPS
 
 

@@ -20,26 +20,32 @@ from .scalar import Array
 from .steps import OutsideDomain
 
 POISON_BYTE = 0x5B
+POISON_NUMBER = 11.6875
+"""Among floats, and in each of their types."""
 
 
-def poison(dtype: np.dtype[Any]) -> Array:
-    """The value of memory that nobody has written: NaN, `true`, or a number that stands out."""
+def poison(dtype: np.dtype[Any], *, other: bool = False) -> Array:
+    """The value of memory that nobody has written: NaN, `true`, or a number that stands out.
+
+    What depends on it is another one where `other` values are there.
+    """
     if dtype == np.bool_:
-        return np.asarray(True)
+        return np.asarray(not other)
     if dtype.kind in "iu":
-        return np.frombuffer(bytes([POISON_BYTE]) * dtype.itemsize, dtype)[0]
-    return np.asarray(np.nan).astype(dtype)
+        byte = POISON_BYTE ^ 0x7F if other else POISON_BYTE
+        return np.frombuffer(bytes([byte]) * dtype.itemsize, dtype)[0]
+    return np.asarray(POISON_NUMBER if other else np.nan).astype(dtype)
 
 
 class Memory:
     """The content of a buffer; `flat` is the physical memory, row major."""
 
-    def __init__(self, type_: BufferType, name: str):
+    def __init__(self, type_: BufferType, name: str, *, other_poison: bool = False):
         dtype = numpy_dtype(type_.element_type)
         self.type = type_
         self.name = name
         self.shape = type_.physical_shape
-        self.flat: Array = np.full(prod(self.shape), poison(dtype), dtype)
+        self.flat: Array = np.full(prod(self.shape), poison(dtype, other=other_poison), dtype)
 
     def places(self, indices: Sequence[Array], *, where: Array | None = None) -> Array:
         """Positions in `flat` of logical indices, 0 where `where` is false.

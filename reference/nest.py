@@ -6,7 +6,7 @@ is inside its extent; at the point where every reduce axis is 0 it starts from t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -26,6 +26,8 @@ CHUNK = 1 << 20
 
 Memories = dict[SSAValue, Memory]
 Values = dict[SSAValue, Array]
+Watch = Callable[[loop.StmtOp, Sequence[Array], Sequence[Array]], None]
+"""Told what a statement wrote: it, the positions on its axes, and the values of each result."""
 
 
 @dataclass
@@ -48,24 +50,26 @@ def chain_of(op: loop.ForOp) -> Chain | None:
     return Chain(loops, current) if isinstance(current, loop.StmtOp) else None
 
 
-def run_chain(chain: Chain, memory: Memories, values: Values) -> None:
+def run_chain(chain: Chain, memory: Memories, values: Values, watch: Watch | None = None) -> None:
     """Run a perfect nest; `values` has the variables of the loops around it."""
-    _run_loops(chain, 0, memory, values)
+    _run_loops(chain, 0, memory, values, watch)
 
 
-def _run_loops(chain: Chain, depth: int, memory: Memories, values: Values) -> None:
+def _run_loops(
+    chain: Chain, depth: int, memory: Memories, values: Values, watch: Watch | None
+) -> None:
     """Run the loops from `depth` on; outer ones as Python loops while there are many points."""
     points = _enumerate(chain.loops[depth:], values)
     if points is not None:
         iterations = min((len(found) for found in points.values()), default=1)
         if iterations:
-            _run_points(chain.statement, {**values, **points}, memory)
+            _run_points(chain.statement, {**values, **points}, memory, watch)
         return
     op = chain.loops[depth]
     low, high = _bounds(op, values)
     for position in range(int(low), int(high)):
         values[op.variable] = np.asarray(position)
-        _run_loops(chain, depth + 1, memory, values)
+        _run_loops(chain, depth + 1, memory, values, watch)
 
 
 def _bounds(op: loop.ForOp, values: Mapping[SSAValue, Array]) -> tuple[Array, Array]:
@@ -101,7 +105,7 @@ def _enumerate(loops: Sequence[loop.ForOp], values: Values) -> Values | None:
     return points
 
 
-def _run_points(op: loop.StmtOp, values: Values, memory: Memories) -> None:
+def _run_points(op: loop.StmtOp, values: Values, memory: Memories, watch: Watch | None) -> None:
     """Run a statement at many iterations, in order."""
     ivs = [np.atleast_1d(values[iv]) for iv in op.ivs]
     count = max((len(iv) for iv in ivs), default=1)
@@ -114,14 +118,18 @@ def _run_points(op: loop.StmtOp, values: Values, memory: Memories) -> None:
     if count == 0:
         return
     places = _out_places(op, axes, ivs, memory)
-    if _reads_own_results(op):
-        for at in range(count):  # one after the other: each may read what the last one wrote
+    if reads_own_results(op):
+        for at in range(count):
             _evaluate_and_write(op, values, axes, ivs, places, slice(at, at + 1), memory)
     else:
         _evaluate_and_write(op, values, axes, ivs, places, slice(0, count), memory)
+    if watch is not None:
+        written = [memory[out].flat[place] for out, place in zip(op.outs, places, strict=True)]
+        watch(op, axes, written)
 
 
-def _reads_own_results(op: loop.StmtOp) -> bool:
+def reads_own_results(op: loop.StmtOp) -> bool:
+    """Whether it runs at one iteration after the other: each may read what the last one wrote."""
     outs = set(op.outs)
     return any(isinstance(i, loop.ReadOp) and i.source in outs for i in op.body.block.ops)
 

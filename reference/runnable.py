@@ -55,10 +55,11 @@ def runnables(module: ModuleOp) -> dict[str, Runnable]:
 
 
 def run(
-    runnable: Runnable, inputs: Sequence[Array], limit: int
+    runnable: Runnable, inputs: Sequence[Array], limit: int, *, other_poison: bool = False
 ) -> tuple[list[Array], list[Array] | None]:
     """Results, and for te kernels how far another order of reductions may be from each element.
 
+    With `other_poison`, memory that loops have not written holds other values.
     Raises: NotChecked: it would take too long.
     """
     op = runnable.op
@@ -68,11 +69,11 @@ def run(
     if isinstance(op, te.KernelOp):
         return run_kernel_with_errors(op, inputs, limit=limit)
     if isinstance(op, loop.KernelOp):
-        return run_loop_kernel(op, inputs, limit=limit), None
+        return run_loop_kernel(op, inputs, limit=limit, other_poison=other_poison), None
     check_budget(sum(_steps_of(inner) for inner in walk(op)), limit, "the function")
 
     def call(callee: Operation, arrays: Sequence[Array]) -> Sequence[Array]:
-        return _call(callee, arrays, limit)
+        return _call(callee, arrays, limit, other_poison)
 
     with np.errstate(all="ignore"):
         if isinstance(op, FuncOp):
@@ -80,11 +81,13 @@ def run(
         return run_block(op.regions[0].block, inputs, call), None
 
 
-def _call(callee: Operation, arrays: Sequence[Array], limit: int) -> Sequence[Array]:
+def _call(
+    callee: Operation, arrays: Sequence[Array], limit: int, other_poison: bool
+) -> Sequence[Array]:
     if isinstance(callee, te.KernelOp):
         return run_kernel(callee, arrays, limit=limit)
     assert isinstance(callee, loop.KernelOp), f"{callee.name} is called"
-    return run_loop_kernel(callee, arrays, limit=limit)
+    return run_loop_kernel(callee, arrays, limit=limit, other_poison=other_poison)
 
 
 def _steps_of(op: Operation) -> int:

@@ -1,4 +1,4 @@
-"""`nnc bisect` names the pass and the node of miscompiles of ten kinds planted in real networks.
+"""`nnc bisect` names the pass and the node of miscompiles planted in real networks.
 
 Each reproducer has at most ten operations, and nn-opt shows the failure on it.
 """
@@ -18,34 +18,43 @@ from nnc.core.affine import dim
 from nnc.core.testing import Outcome, call
 from nnc.lowering.program import plan
 from nnc.lowering.program.memory import ArenaPlan, Lifetime, plan_arena
+from nnc.lowering.program.packing import pack
 from nnc.passes.graph import assign_layouts
+from nnc.runtime.arrays import Array
 from nnc.tools import nn_opt, nnc
 from nnc.tools.bisect.steps import default_pipeline
 
-PLANTS = Path(__file__).parent / "Inputs" / "plants.py"
+PLANTS = Path(__file__).parents[1] / "lit" / "tools" / "Inputs" / "wrong_rewrites.py"
 SHAPES = {"mtcnn_rnet": "input_2=2x24x24x3", "attacut": "input=1x2x30"}
 MAX_OPERATIONS = 10
 
 
 @dataclass(frozen=True)
 class Planted:
-    """A pass of the plug-in, and what bisect should say of it."""
+    """A pass of the plug-in, after which other it runs, and what bisect should say of it."""
 
     model: str
     name: str
     after: str
     node: str
+    what: str
 
 
+STORED = "what is stored to %"
 PLANTED = [
-    Planted("mtcnn_rnet", "wrong-fold", "canonicalize", "node 'Add2'"),
-    Planted("mtcnn_rnet", "drop-activation", "recognize", "node 'p_re_lu_6'"),
-    Planted("mtcnn_rnet", "bad-cse", "cse", "node 'Add2'"),
-    Planted("attacut", "bad-fusion-order", "fuse", "node 'node_linear'"),
-    Planted("attacut", "wrong-index-map", "convert-graph-to-te", "node 'node_cat'"),
-    Planted("mtcnn_rnet", "wrong-dtype", "convert-graph-to-te", "node 'conv2d_5'"),
-    Planted("attacut", "wrong-tail", "schedule-kernels", "node 'node_select'"),
-    Planted("mtcnn_rnet", "wrong-reduction-init", "form-tiles", "'p_re_lu_3/add:0_pooling'"),
+    Planted("mtcnn_rnet", "wrong-fold", "canonicalize", "node 'Add2'", "graph.add"),
+    Planted("mtcnn_rnet", "drop-relu", "recognize", "node 'p_re_lu_6'", "is no longer used"),
+    Planted("mtcnn_rnet", "bad-cse", "cse", "node 'Add2'", "reads another constant"),
+    Planted("attacut", "bad-fusion-order", "fuse", "node 'node_linear'", "graph."),
+    Planted("attacut", "wrong-index-map", "convert-graph-to-te", "node 'node_cat'", "compute @"),
+    Planted("mtcnn_rnet", "wrong-type", "convert-graph-to-te", "node 'conv2d_5'", "compute @"),
+    Planted("attacut", "drop-statement", "convert-te-to-loop", "'node_embedding_1'", " is gone"),
+    Planted("attacut", "read-next", "schedule-kernels", "node 'node_Conv_71'", "statement @bias"),
+    Planted("attacut", "wrong-tail", "schedule-kernels", "node 'node_select'", "statement @gather"),
+    Planted("attacut", "sum-from-one", "form-tiles", "node 'node_MatMul_56'", f"{STORED}relu"),
+    Planted(
+        "mtcnn_rnet", "wrong-reduction-init", "form-tiles", "'p_re_lu_3/add:0_pooling'", STORED
+    ),
 ]
 
 
@@ -84,7 +93,9 @@ def test_a_planted_pass_is_found(planted: Planted, model_path: Callable[[str], P
     assert outcome.status == 1, outcome.err.decode()
     assert f"first wrong after: pass '{planted.name}'" in text
     [place] = [line for line in text.splitlines() if line.startswith("at: ")]
+    [what] = [line for line in text.splitlines() if line.startswith("what: ")]
     assert planted.node in place
+    assert planted.what in what
     assert re.search(r"output '.*': element \[.*\] is .*, should be .*", text)
     assert_reproduced(text, f"pass '{planted.name}' changed the meaning of @")
 
@@ -109,6 +120,24 @@ def test_a_wrong_layout_is_found(
 def too_early(buffers: Sequence[Lifetime]) -> ArenaPlan:
     """Memory is given away before its last reader has run."""
     return plan_arena([replace(b, last=max(b.first, b.last - 1)) for b in buffers])
+
+
+def turned_around(array: Array, layout: AffineMap, shape: Sequence[int]) -> Array:
+    """Constants whose blocks are packed the wrong way round."""
+    packed = pack(array, layout, shape)
+    return packed if packed.shape == array.shape else packed[..., ::-1].copy()
+
+
+def test_wrongly_packed_constants_are_found(
+    model_path: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "pack", turned_around)
+    outcome = bisect(model_path("mtcnn_rnet"), "mtcnn_rnet")
+    text = outcome.out.decode()
+    assert text, outcome.err.decode()
+    assert "first wrong after: stage 'packing of constants'" in text
+    assert "it is another constant in the memory that node 'conv2d_5'" in text
+    assert_reproduced(text, "the machine code of @main is wrong")
 
 
 def test_wrong_buffer_reuse_is_found(

@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from nnc.compiler import kernels
+from nnc.compiler.isolate import Crashed, isolated
 from nnc.compiler.options import Options
 from nnc.compiler.program import Compiled, compile_kernels
 from nnc.compiler.timing import Timings
@@ -23,7 +24,6 @@ from nnc.runtime.executable import Executable
 from nnc.runtime.threads import default_threads
 from nnc.tools import nn_opt, nnc
 from nnc.tools.bisect import search
-from nnc.tools.bisect.isolate import Crashed, isolated
 from nnc.tools.bisect.search import first_wrong
 from nnc.tools.bisect.values import Tolerance, Wanted, compare
 
@@ -71,7 +71,9 @@ def test_a_wrong_pass_of_te_names_the_compute() -> None:
     assert "at: dense.nn:3:" in text
     assert "compute @c gives another result" in text
     assert "reproducer" in text
-    assert Path("dense.bisect.nn").read_text().startswith("// nn-opt dense.bisect.nn ")
+    written = Path("dense.bisect.nn").read_text()
+    assert written.startswith("// nn-opt --run-reproducer --load-plugin=")
+    assert 'pipeline: "builtin.module(wrong-combiner)"' in written
 
 
 def test_schedules_of_a_file_are_used() -> None:
@@ -130,7 +132,7 @@ def test_wrong_code_is_told_from_wrong_passes(monkeypatch: pytest.MonkeyPatch) -
     text = outcome.out.decode()
     assert "first wrong after: stage 'code generation'" in text
     assert "kernel @dense gives another result" in text
-    assert "--check-native" in text
+    assert "check_native: true" in Path("dense.bisect.nn").read_text()
     assert "the machine code of @dense is wrong" in text
 
 
@@ -193,6 +195,20 @@ def test_tolerances_follow_from_float64() -> None:
     assert compare(wanted(right), off, Tolerance()).is_wrong
     assert not compare(wanted(right, 1e-5), off, Tolerance()).is_wrong
     assert not compare(wanted(right), off, Tolerance(relative=1e-3)).is_wrong
+
+
+def test_elements_that_dwarf_the_others_are_no_scale() -> None:
+    """A mask of attention: wrong scores beside it are found, and its own rounding is none."""
+    scores = np.linspace(-4, 4, 12, dtype=np.float32)
+    right = np.append(scores, np.float32([-3e38, -1e9]))
+    off = right.copy()
+    off[3] += np.float32(1e-3)
+    found = compare(wanted(right), off, Tolerance())
+    assert (found.index, found.wrong) == ((3,), 1)
+    off = right * (1 + np.float32(2**-22))
+    assert not compare(wanted(right), off, Tolerance()).is_wrong
+    off[-1] += 1e4
+    assert compare(wanted(right), off, Tolerance()).index == (13,)
 
 
 def test_nan_integers_and_shapes_are_told() -> None:

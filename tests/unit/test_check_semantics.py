@@ -160,6 +160,24 @@ def test_a_gather_gets_indices_in_range() -> None:
     assert outcome(check(parse(text), parse(other))) == EQUAL
 
 
+def test_what_nobody_has_written_may_be_anything() -> None:
+    """Of six elements the first two are written; the pass sets the third, or changes the second."""
+    text = """
+    loop.kernel @k(%x: buffer<6xf32>, %y: out buffer<6xf32>) {{
+      loop.for %i = 0 to {high} {{name = "y.i"}} {{
+        loop.stmt @y [i: 6] = [%i] -> %y[i] {{ %x[i] * {factor} }}
+      }}
+    }}
+    """
+    old, more, other = (
+        parse(text.format(high=high, factor=factor))
+        for high, factor in ((2, "2.0"), (3, "2.0"), (2, "3.0"))
+    )
+    assert not check(old, more).mismatches
+    assert "result 0 at [0]" in check(old, other).mismatches[0].detail
+    assert "is nan (1 of 6" in check(more, old).mismatches[0].detail
+
+
 def test_nan_does_not_hide_a_difference() -> None:
     """All results of a logarithm of negative numbers are NaN: positive inputs are tried too."""
     text = """

@@ -17,6 +17,9 @@ from xdsl.dialects.builtin import ModuleOp
 from nnc.core.testing import Outcome, call
 from nnc.core.verifier import problems
 from nnc.core.walk import walk
+from nnc.dialects import context, loop
+from nnc.passes.loop.form_tiles import FormTilesPass
+from nnc.reference.loop import run_loop_kernel
 from nnc.textir import parse, print_module
 from nnc.textir.weights import side_file
 from nnc.tools import nn_reduce
@@ -162,6 +165,43 @@ def test_statements_and_primitives_go() -> None:
     assert "@y" not in shown
     assert "split" not in shown
     assert session.progress.operations < num_operations(parse(text))
+
+
+CHAIN = """
+loop.kernel @k(%x: buffer<64xf32>, %z: out buffer<64xf32>) {
+  %a = loop.alloc : buffer<64xf32>
+  %b = loop.alloc : buffer<64xf32>
+  loop.for %i = 0 to 64 {name = "a.i"} {
+    loop.stmt @a [i: 64] = [%i] -> %a[i] { tanh(%x[i]) }
+  }
+  loop.for %j = 0 to 64 {name = "b.i"} {
+    loop.stmt @b [i: 64] = [%j] -> %b[i] { exp(%a[i]) }
+  }
+  loop.for %k = 0 to 64 {name = "z.i"} {
+    loop.stmt @z [i: 64] = [%k] -> %z[i] { sqrt(%b[i]) }
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("wanted", ["tanh", "exp", "sqrt"])
+@pytest.mark.parametrize("form", ["nest", "tiles"])
+def test_buffers_of_loop_kernels_become_inputs_and_the_output(wanted: str, form: str) -> None:
+    """One statement is left, whichever it is, and the kernel can still be run."""
+    module, name = parse(CHAIN), f"math.{wanted}"
+    if form == "tiles":
+        FormTilesPass().apply(context(), module)
+        name = f"loop.{wanted}"
+    session = Session(module, lambda module: has(module, name))
+    session.run()
+    assert not problems(session.best)
+    [kernel] = session.best.ops
+    assert isinstance(kernel, loop.KernelOp)
+    assert len(kernel.body.block.args) == 2
+    assert "loop.alloc" not in print_module(session.best)
+    extents = loop.buffer_type(kernel.body.block.args[0]).extents
+    [output] = run_loop_kernel(kernel, [np.full(extents, 2, np.float32)])
+    assert output.ravel()[0] == pytest.approx(getattr(np, wanted)(2.0))
 
 
 @pytest.fixture

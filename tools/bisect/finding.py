@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from xdsl.ir import Operation
 
+from .locate import Culprit
 from .values import Difference
 
 IMPORT, CODE, PLAN, THREADS = "import", "code generation", "memory plan", "threads"
+CONSTANTS = "packing of constants"
 """Stages that are no passes."""
 
 
@@ -26,6 +28,8 @@ class Finding:
         difference: of that output.
         local: of the op's own result.
         others: other stages, with the numbers of those that are steps, that may be to blame.
+        part: whether `how` names a part of a kernel.
+        failure: what a pass after it, or code generation, then fails with.
         trail: how far the outputs are off after each pass that was tried.
     """
 
@@ -37,5 +41,12 @@ class Finding:
     output: str = ""
     difference: Difference = field(default_factory=Difference)
     local: Difference = field(default_factory=Difference)
+    part: bool = False
+    failure: str = ""
     others: list[tuple[str, int | None]] = field(default_factory=list[tuple[str, int | None]])
     trail: list[tuple[str, Difference]] = field(default_factory=list[tuple[str, Difference]])
+
+    def blame(self, culprit: Culprit, kernel: str) -> None:
+        """A part of a kernel is to blame."""
+        self.node, self.how = culprit.node, f"{culprit.how} in kernel @{kernel}"
+        self.part = True

@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.traits import SymbolTable
 
+from ...compiler.isolate import isolated
 from ...compiler.kernels import lower_kernel
 from ...compiler.native import NativeKernel
 from ...compiler.options import Options
@@ -28,8 +29,8 @@ from ...passes.graph.bind_inputs import main_function
 from ...reference.graph.run import as_callee_reads, as_caller_reads
 from ...reference.steps import NotChecked
 from ...runtime.arrays import Array
-from .isolate import isolated
-from .steps import Pipeline
+from ...textir import print_module
+from .steps import FAILURES, Pipeline, describe_error
 from .trace import Trace, run_callee, run_wanted
 from .values import Difference, Tolerance, Wanted, compare
 
@@ -42,8 +43,13 @@ class Case:
 
     number: int
     call: te.CallOp
-    inputs: list[Array]
+    wanted_inputs: list[Wanted]
     results: list[Wanted]
+
+    @property
+    def inputs(self) -> list[Array]:
+        """Right inputs, as the caller has them."""
+        return [each.array for each in self.wanted_inputs]
 
     @property
     def symbol(self) -> str:
@@ -92,7 +98,7 @@ def cases_of(module: ModuleOp, right: Trace) -> list[Case]:
             results = run_wanted(op, operands, Trace())
         elif None not in results:
             results = [each for each in results if each is not None]
-            cases.append(Case(len(cases), op, [each.array for each in operands], results))
+            cases.append(Case(len(cases), op, operands, results))
         else:
             raise NncError("what this call computes is not known", where=describe(op))
         values.update(zip(op.results, results, strict=True))
@@ -118,11 +124,15 @@ class Natively:
 
     def __call__(self, kernel: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         """A te kernel is lowered without a schedule; nests are lowered as they stand."""
+        native = self.prepare(kernel)
+        return isolated(lambda: native(*inputs))
+
+    def prepare(self, kernel: Operation) -> NativeKernel:
+        """The code of a kernel."""
         assert isinstance(kernel, te.KernelOp | loop.KernelOp)
         if kernel not in self._made:
             self._made[kernel] = NativeKernel(self._tiles(kernel), self.options.target)
-        native = self._made[kernel]
-        return isolated(lambda: native(*inputs))
+        return self._made[kernel]
 
     def _tiles(self, kernel: te.KernelOp | loop.KernelOp) -> loop.KernelOp:
         if isinstance(kernel, te.KernelOp):
@@ -146,14 +156,28 @@ def check_case(case: Case, call: te.CallOp, run: Runner, tolerance: Tolerance) -
         got = run(kernel, inputs)
     except NotChecked:
         raise
-    except (NncError, IndexError) as error:
-        return Difference(reason=f"the kernel cannot be run: {error}")
+    except FAILURES as error:
+        return Difference(reason=f"the kernel cannot be run: {describe_error(error)}")
     if isinstance(kernel, loop.KernelOp):
         got = as_caller_reads(kernel, call, got)
     found = [
         compare(wanted, array, tolerance) for wanted, array in zip(case.results, got, strict=True)
     ]
     return max(found, key=lambda one: (one.is_wrong, one.absolute))
+
+
+def _check_code(
+    case: Case, call: te.CallOp, natively: Natively, tolerance: Tolerance
+) -> tuple[Difference, bool]:
+    """How far the code of a kernel as it stands is off, and whether there is any.
+
+    Not every nest can be made code of before it is scheduled.
+    """
+    try:
+        natively.prepare(callee_of(call))
+    except FAILURES as error:
+        return Difference(reason=f"the kernel cannot be run: {describe_error(error)}"), False
+    return check_case(case, call, natively, tolerance), True
 
 
 @dataclass(frozen=True)
@@ -177,20 +201,23 @@ def suspects(
 ) -> Suspects:
     """The steps after state `first` that may have broken a kernel."""
     unknown: list[int] = []
-    difference = Difference()
+    difference, text = Difference(), ""
     for number in range(first + 1, len(pipeline.steps) + 1):
         call = calls_of(pipeline.state(number))[case.number]
+        before, text = text, print_module(callee_of(call))
+        if text == before:
+            continue
         try:
             difference = check_case(case, call, run_callee, tolerance)
             if difference.is_wrong:
                 return Suspects([*unknown, number - 1], not unknown, difference)
             unknown = []
         except NotChecked:
-            difference = check_case(case, call, natively, tolerance)
-            if not difference.is_wrong:
+            difference, is_known = _check_code(case, call, natively, tolerance)
+            if is_known and not difference.is_wrong:
                 unknown = []
                 continue
             unknown.append(number - 1)
-            if not any(isinstance(op, loop.StmtOp) for op in callee_of(call).walk()):
+            if is_known and not any(isinstance(op, loop.StmtOp) for op in callee_of(call).walk()):
                 break  # nothing but code is made of it
     return Suspects(unknown, not unknown, difference)

@@ -16,7 +16,7 @@ from xdsl.dialects.builtin import LocationAttr
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Operation, SSAValue
 
-from ...core.locations import describe, parts
+from ...core.locations import describe, describe_location, parts
 from ...dialects.graph import base as graph
 from .trace import Trace
 from .values import Difference, Tolerance, Wanted, compare
@@ -30,16 +30,19 @@ class Culprit:
         op: before the pass, or after it where it has no counterpart.
         how: what became of it.
         difference: of the value in which it shows.
+        location: where the op and what it is made of come from, if that is more than the op.
     """
 
     op: Operation
     how: str
     difference: Difference
+    location: LocationAttr | None = None
 
     @property
     def node(self) -> str:
         """The nodes of the model, or the lines of the text, that it comes from."""
-        return describe(self.op)
+        location = None if self.location is None else describe_location(self.location)
+        return location or describe(self.op)
 
 
 class _Before:
@@ -105,6 +108,8 @@ class _Location:
                 return Culprit(was, how, difference)
             if lost is not None:
                 return Culprit(lost, f"the result of {lost.name} is no longer used", difference)
+            if not all(map(self._are_equal, was.operands, op.operands)):
+                return Culprit(was, f"{was.name} takes its operands in another order", difference)
         return Culprit(was, f"{was.name} gives another result", difference)
 
     def _at_return(self, op: ReturnOp) -> Culprit | None:
@@ -122,8 +127,12 @@ class _Location:
     ) -> Operation | None:
         """The op of the first operand whose value is another one now."""
         for was, now in zip(old, new, strict=True):
-            wanted, got = self.before.trace.values[was], self.after.values[now]
-            if compare(wanted, got.array, self.tolerance).is_wrong:
-                owner = was.owner
-                return owner if isinstance(owner, Operation) else None
+            if self._are_equal(was, now) or any(self._are_equal(was, other) for other in new):
+                continue  # as it was, or in another place
+            owner = was.owner
+            return owner if isinstance(owner, Operation) else None
         return None
+
+    def _are_equal(self, old: SSAValue, new: SSAValue) -> bool:
+        wanted, got = self.before.trace.values[old], self.after.values[new]
+        return not compare(wanted, got.array, self.tolerance).is_wrong

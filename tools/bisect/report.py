@@ -52,6 +52,8 @@ def print_finding(console: Console, finding: Finding, margins: Mapping[str, Diff
     if finding.others:
         names = ", ".join(stage for stage, _ in finding.others)
         _print(console, f"  or: {names} (the kernel is too large to tell them apart)")
+    if finding.failure:
+        _print(console, f"  what comes after it fails: {finding.failure}")
     if finding.node:
         _print(console, f"at: {finding.node}")
     _print(console, f"what: {finding.how}")

@@ -15,20 +15,23 @@ import numpy as np
 from xdsl.dialects.builtin import ModuleOp
 
 from ...compiler.checking import check_native
+from ...compiler.isolate import Crashed
 from ...compiler.options import Options
-from ...core.errors import NncError
 from ...core.testing import Outcome, call
 from ...dialects import loop, te
 from ...reference.runnable import Runnable, inputs_for, runnables
 from ...reference.semantics import NOT_CHECKED, Report, check
-from ..opt.pipeline import Step
-from ..reduce.command import write_module
-from ..reduce.session import Session, num_operations
+from ..opt.pipeline import Step, render
+from ..opt.reproducer import Recipe
+from ..opt.reproducer import write as write_reproducer
+from ..reduce.extents import ShrinkExtents
+from ..reduce.moves import MOVES, Move
+from ..reduce.session import BROKEN, Session, is_valid, num_operations
 from .extract import kernel_alone, neighbourhood
-from .finding import CODE, PLAN, Finding
-from .isolate import Crashed
+from .finding import CODE, CONSTANTS, PLAN, Finding
+from .inside import narrowed_kernel
 from .kernels import Natively, calls_of
-from .steps import Pipeline, text_of
+from .steps import FAILURES, Pipeline
 from .trace import widened
 from .values import Tolerance, Wanted, compare
 
@@ -36,11 +39,19 @@ SMALL_ENOUGH = 10
 """Operations: a reproducer of so many needs no other start."""
 TRIALS, SECONDS = 600, 15.0
 """Of one reduction."""
-ALL_SECONDS = 30.0
-"""No other start is tried after this."""
+ALL_SECONDS, LEAST_SECONDS = 30.0, 5.0
+"""No other start is tried after this; one that was found late is reduced for so long."""
+SMALL_FIRST: tuple[Move, ...] = (ShrinkExtents(), *MOVES)
+"""What is small runs quickly: every later trial takes less time."""
+BOUNDS = (3, 8, 17)
+"""Of extents: a module that is as small as that is tried first."""
+MANY = 30
+"""Operations: other starts are tried before one of more."""
 LOOSE = Tolerance(relative=1e-4)
 """For kernels that are compared as code: another order of long sums is no failure."""
-RADII = (0, 1, 2, 4)
+WHOLE = (PLAN, CONSTANTS)
+"""Stages that show in a program only, not in a kernel by itself."""
+RADII = (0, 1, 2, 4, 8, 16)
 """Uses around the op to blame that a reproducer may begin with."""
 
 
@@ -61,12 +72,11 @@ class Reproducer:
         """How many there are, without functions, kernels and their ends."""
         return num_operations(self.module)
 
-    def arguments(self, path: str, plugins: Sequence[str]) -> list[str]:
-        """Of nn-opt."""
-        words = [path, *(word for plugin in plugins for word in ("--load-plugin", plugin))]
-        if self.steps:
-            words += ["-p", text_of(self.steps)]
-        return [*words, "--check-native" if self.native else "--check-semantics"]
+    @property
+    def recipe(self) -> Recipe:
+        """What nn-opt does with the module."""
+        native = self.native
+        return Recipe(render(self.steps), check_semantics=not native, check_native=native)
 
 
 class Failing:
@@ -89,7 +99,7 @@ class Failing:
                 return bool(check_native(module).mismatches)
             report = check(before, module)
             return bool(report.mismatches) or self._code_differs(before, module, report)
-        except (NncError, AssertionError, IndexError, KeyError, ValueError):
+        except FAILURES:
             return False  # another failure than the one that is looked for
 
     def is_shown(self, module: ModuleOp) -> bool:
@@ -151,7 +161,7 @@ class Reproduction:
         for module, steps in self._starts():
             if time.monotonic() > end:
                 break
-            found = self._reduced(module, steps)
+            found = self._reduced(module, steps, end)
             if found is not None and (best is None or found.operations < best.operations):
                 best = found
             if best is not None and best.operations <= SMALL_ENOUGH:
@@ -160,7 +170,7 @@ class Reproduction:
 
     @property
     def _native(self) -> bool:
-        return self.finding.stage in (CODE, PLAN)
+        return self.finding.stage in (CODE, *WHOLE)
 
     def _starts(self) -> Iterator[tuple[ModuleOp, Sequence[Step]]]:
         """Modules that may fail, with the steps to run on each."""
@@ -169,16 +179,21 @@ class Reproduction:
         end = len(steps) if step is None else step + 1
         first = len(steps) if step is None else step
         levels = list(dict.fromkeys(self._levels(first)))
+        late: list[tuple[ModuleOp, Sequence[Step]]] = []
         for number in levels:
             for module in self._parts(self.pipeline.state(number)):
-                yield module, steps[number:end]
+                if num_operations(module) > MANY:
+                    late.append((module, steps[number:end]))
+                else:
+                    yield module, steps[number:end]
+        yield from late
         for number in levels:
             yield self.pipeline.state(number), steps[number:end]
 
     def _levels(self, first: int) -> Iterator[int]:
         """States to begin with: before the pass, as te kernels, as the graph."""
         names = [step.flag for step in self.pipeline.steps]
-        if self.finding.stage == PLAN:  # of a program: what shows it are several kernels
+        if self.finding.stage in WHOLE:  # of a program: what shows it are several kernels
             yield from (names.index(name) for name in ("fuse",) if name in names)
         yield first
         for name in ("convert-te-to-loop", "convert-graph-to-te", "fuse", "winograd"):
@@ -190,7 +205,7 @@ class Reproduction:
     def _parts(self, state: ModuleOp) -> Iterator[ModuleOp]:
         """The op to blame, and more and more of what is around it."""
         op = self.finding.op
-        if isinstance(op, te.CallOp) and self.finding.stage != PLAN and calls_of(state):
+        if isinstance(op, te.CallOp) and self.finding.stage not in WHOLE and calls_of(state):
             yield kernel_alone(state, op.callee.string_value())
         elif op is not None:
             for radius in RADII:
@@ -198,30 +213,77 @@ class Reproduction:
                 if part is not None:
                     yield part
 
-    def _reduced(self, module: ModuleOp, steps: Sequence[Step]) -> Reproducer | None:
+    def _reduced(self, module: ModuleOp, steps: Sequence[Step], end: float) -> Reproducer | None:
+        """The smallest that is found until `end`."""
         fails = Failing(self.pipeline, steps, self._native)
-        if not fails(module.clone()):
+        start = next((small for small in _sizes(module) if fails(small.clone())), None)
+        if start is None:
             return None
-        reduced = Session(module, fails, TRIALS, SECONDS).run()
+        seconds = min(SECONDS, max(end - time.monotonic(), LEAST_SECONDS))
+        reduced = Session(start, fails, TRIALS, seconds, moves=SMALL_FIRST).run()
         if not self._native and not fails.is_shown(reduced.clone()):
             return None
         return Reproducer(reduced, steps, self._native)
 
 
+def _sizes(module: ModuleOp) -> Iterator[ModuleOp]:
+    """The module with no extent over some bound, where that is one; at last as it is."""
+    shrink = ShrinkExtents()
+    for bound in BOUNDS:
+        large = {old for old, _ in shrink.sites(module) if old > bound}
+        candidate = module.clone()
+        try:
+            shrink.apply(candidate, [(old, bound) for old in large])
+        except BROKEN:
+            continue
+        if large and is_valid(candidate):
+            yield candidate
+    yield module
+
+
+def narrow(reproducer: Reproducer, pipeline: Pipeline, finding: Finding) -> None:
+    """Name the part of the kernel to blame, as the reproducer shows it; the model's was too large.
+
+    A reproducer that has no kernels, or whose parts do not show it, says nothing.
+    """
+    if reproducer.native or finding.part or not reproducer.steps:
+        return
+    before = reproducer.module.clone()
+    for step in reproducer.steps[:-1]:
+        pipeline.apply(step, before)
+    after = before.clone()
+    pipeline.apply(reproducer.steps[-1], after)
+    new = runnables(after)
+    for name, old in runnables(before).items():
+        kinds = (te.KernelOp, loop.KernelOp)
+        if not isinstance(old.op, kinds) or name not in new:
+            continue
+        inputs = inputs_for(old, np.random.default_rng(0), (0, 3), False)
+        found = narrowed_kernel(old.op, new[name].op, inputs, Tolerance())
+        if found is not None:
+            op = finding.op
+            finding.blame(found, op.callee.string_value() if isinstance(op, te.CallOp) else name)
+            return
+
+
 def write(reproducer: Reproducer, finding: Finding, path: str, plugins: Sequence[str]) -> str:
     """Write it; its first lines say how to run it, and what it shows. Returns the command.
 
-    Raises: InputError: the file cannot be written.
+    Raises: NncError: the file cannot be written.
     """
-    command = shlex.join(["nn-opt", *reproducer.arguments(path, plugins)])
+    command = shlex.join(["nn-opt", *_arguments(path, plugins)])
     where = f" at {finding.node}" if finding.node else ""
     what = f"'{finding.stage}'{where}: {finding.how}"
-    write_module(reproducer.module, path, f"// {command}\n// {what}\n")
+    write_reproducer(path, reproducer.module, reproducer.recipe, [command, what])
     return command
 
 
-def run(reproducer: Reproducer, path: str, plugins: Sequence[str]) -> Outcome:
-    """What nn-opt says to it."""
+def run(path: str, plugins: Sequence[str]) -> Outcome:
+    """What nn-opt says to a reproducer."""
     from ..nn_opt import main
 
-    return call(main, reproducer.arguments(path, plugins))
+    return call(main, _arguments(path, plugins))
+
+
+def _arguments(path: str, plugins: Sequence[str]) -> list[str]:
+    return ["--run-reproducer", *(f"--load-plugin={plugin}" for plugin in plugins), path]

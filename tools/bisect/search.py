@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Operation
 
+from ...compiler.isolate import Crashed, isolated
 from ...compiler.options import Options
 from ...compiler.program import Compiled, compile_kernels
 from ...compiler.signature import output_signatures
 from ...compiler.timing import Timings
 from ...core.locations import describe
 from ...runtime.arrays import Array
-from .finding import CODE, IMPORT, PLAN, THREADS, Finding
+from .finding import CODE, CONSTANTS, IMPORT, PLAN, THREADS, Finding
 from .inside import narrowed
-from .isolate import Crashed, isolated
 from .kernels import Case, Natively, calls_of, cases_of, check_case, suspects
 from .locate import Culprit, locate
-from .plan import Overwritten, find_overwritten
-from .steps import Pipeline
+from .plan import CONSTANT, CRASHED, MISWRITTEN, OVERLAPPING, OVERWRITTEN, Broken, find_broken
+from .steps import FAILURES, Pipeline, describe_error
 from .trace import Trace, trace
 from .values import Difference, Tolerance, Wanted, compare
 
@@ -62,24 +62,46 @@ class Search:
         finding = self._check_import(wanted)
         if finding is not None:
             return finding
-        last = len(self.pipeline.steps)
+        failure = self.pipeline.cut()
         graph_states = self._graph_states()
         self.say("running the whole pipeline")
         compiled = None
-        if graph_states < last or not graph_states:
-            compiled = compile_kernels(self.pipeline.state(last).clone(), self.options, Timings())
-            self.margins = self._run(wanted, compiled)
+        if self._has_kernels(graph_states):
+            compiled, broken = self._compile()
+            failure = failure or broken
+            self.margins = self._run(wanted, compiled, broken)
         else:
-            self.margins = self._compare(wanted, self._outputs(last))
-        if not any(difference.is_wrong for difference in self.margins.values()):
-            return None
-        finding = self._in_graph(wanted, graph_states)
-        if finding is None and compiled is not None:
-            finding = self._in_kernels(graph_states, compiled)
-        if finding is None:
-            finding = Finding("", None, "", "every part is right by itself, the whole is not")
-        finding.output, finding.difference = self._worst(self.margins)
+            self.margins = self._compare(wanted, self._outputs(graph_states))
+        finding = None
+        if any(difference.is_wrong for difference in self.margins.values()):
+            finding = self._search(wanted, graph_states, compiled)
+        if failure is not None and (finding is None or not finding.stage):
+            raise failure
+        if finding is not None:
+            finding.failure = describe_error(failure)
+            finding.output, finding.difference = self._worst(self.margins)
         return finding
+
+    def _search(
+        self, wanted: Mapping[str, Wanted], graph_states: int, compiled: Compiled | None
+    ) -> Finding:
+        """Where the whole, which is wrong, first is."""
+        finding = self._in_graph(wanted, graph_states)
+        if finding is None and self._has_kernels(graph_states):
+            finding = self._in_kernels(graph_states, compiled)
+        return finding or Finding("", None, "", "every part is right by itself, the whole is not")
+
+    def _has_kernels(self, graph_states: int) -> bool:
+        """Whether the last state is one of kernels."""
+        return graph_states < len(self.pipeline.steps) or not graph_states
+
+    def _compile(self) -> tuple[Compiled | None, Exception | None]:
+        """The last state as a program, or why there is none."""
+        state = self.pipeline.state(len(self.pipeline.steps)).clone()
+        try:
+            return compile_kernels(state, self.options, Timings()), None
+        except FAILURES as error:
+            return None, error
 
     @property
     def names(self) -> list[str]:
@@ -112,8 +134,13 @@ class Search:
         pairs = zip(wanted.items(), got.values(), strict=True)
         return {name: compare(want, array, self.tolerance) for (name, want), array in pairs}
 
-    def _run(self, wanted: Mapping[str, Wanted], compiled: Compiled) -> dict[str, Difference]:
+    def _run(
+        self, wanted: Mapping[str, Wanted], compiled: Compiled | None, broken: Exception | None
+    ) -> dict[str, Difference]:
         """How far the outputs of the whole program are off."""
+        if compiled is None:
+            reason = f"there is no code for it: {describe_error(broken)}"
+            return dict.fromkeys(wanted, Difference(reason=reason))
         try:
             return self._compare(wanted, isolated(lambda: compiled.executable.run(self.inputs)))
         except Crashed as error:
@@ -160,16 +187,17 @@ class Search:
         finding.trail = [(flags[number], trail[number]) for number in sorted(trail)]
         return finding
 
-    def _in_kernels(self, before: int, compiled: Compiled) -> Finding | None:
+    def _in_kernels(self, before: int, compiled: Compiled | None) -> Finding | None:
         """The first call whose kernel is wrong, then the step that broke it."""
         last = len(self.pipeline.steps)
         self.say("running every kernel on right inputs")
         natively = Natively(self.options)
-        for case in cases_of(self.pipeline.state(last), self.trace(before)):
+        cases = cases_of(self.pipeline.state(last), self.trace(before))
+        for case in cases:
             difference = check_case(case, case.call, natively, self.tolerance)
             if difference.is_wrong:
                 return self._in_kernel(case, difference, before, natively)
-        return self._in_plan(compiled)
+        return None if compiled is None else self._in_plan(compiled, cases)
 
     def _in_kernel(
         self, case: Case, difference: Difference, before: int, natively: Natively
@@ -187,20 +215,20 @@ class Search:
         states = self.pipeline.state(last), self.pipeline.state(last + 1)
         inner = narrowed(case, states, self.trace(before), self.tolerance)
         if inner is not None:
-            finding.node, finding.how = inner.node, f"{inner.how} in kernel @{case.symbol}"
+            finding.blame(inner, case.symbol)
             finding.local = inner.difference
         return finding
 
-    def _in_plan(self, compiled: Compiled) -> Finding | None:
-        """Kernels are right one by one: memory that is reused too early, or threads."""
+    def _in_plan(self, compiled: Compiled, cases: Sequence[Case]) -> Finding | None:
+        """Kernels are right one by one: memory that is reused too early, constants, or threads."""
         self.say("watching the memory of the program")
-        found = find_overwritten(compiled, self.inputs)
+        found = find_broken(compiled, self.inputs, cases, self.tolerance)
         if found is not None:
-            return _overwritten(found)
+            return _in_program(found, cases)
         if self.options.threads > 1:
             single = replace(self.options, threads=1)
             state = self.pipeline.state(len(self.pipeline.steps)).clone()
-            alone = self._run(self._wanted(), compile_kernels(state, single, Timings()))
+            alone = self._run(self._wanted(), compile_kernels(state, single, Timings()), None)
             if not self._worst(alone)[1].is_wrong:
                 how = f"wrong on {self.options.threads} threads, right on one"
                 return Finding(THREADS, None, "", how)
@@ -222,16 +250,30 @@ def first_wrong(is_wrong: Callable[[int], bool], last: int, *, linear: bool) -> 
     return wrong
 
 
-def _overwritten(found: Overwritten) -> Finding:
-    maker = found.value.owner
+def _in_program(broken: Broken, cases: Sequence[Case]) -> Finding:
+    """What went wrong although every kernel is right by itself."""
+    call = cases[broken.call].call
+    reader = describe(call)
+    if broken.kind == CRASHED:
+        how = f"{broken.difference.reason} in a kernel that is right by itself"
+        return Finding(PLAN, None, reader, how, call)
+    if broken.kind == MISWRITTEN:
+        how = f"kernel @{cases[broken.call].symbol} gives another result than by itself"
+        return Finding(CODE, None, reader, how, call, local=broken.difference)
+    if broken.kind == OVERLAPPING:
+        how = f"results and temporaries of @{cases[broken.call].symbol} lie over one another"
+        return Finding(PLAN, None, reader, how, call, local=broken.difference)
+    maker = call.operands[broken.number].owner
     node = describe(maker) if isinstance(maker, Operation) else ""
-    reader = describe(found.reader)
-    if found.writer is found.reader:
+    stage, how = PLAN, f"it is read elsewhere than it was written by {reader}"
+    if broken.kind == CONSTANT:
+        stage, how = CONSTANTS, f"it is another constant in the memory that {reader} reads"
+    elif broken.kind == OVERWRITTEN and broken.writer == broken.call:
         how = f"its memory is written by its last reader, {reader}, while it is read"
-    else:
-        writer = f" by {describe(found.writer)}" if found.writer is not None else ""
+    elif broken.kind == OVERWRITTEN:
+        writer = "" if broken.writer is None else f" by {describe(cases[broken.writer].call)}"
         how = f"its memory is written{writer} before {reader} reads it"
-    return Finding(PLAN, None, node, how, found.reader)
+    return Finding(stage, None, node, how, call, local=broken.difference)
 
 
 def _finding(flag: str, step: int, culprit: Culprit | None) -> Finding:

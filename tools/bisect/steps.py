@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException
 
@@ -13,8 +11,19 @@ from ...dialects.sched import ScheduleOp
 from ...lowering.graph_to_te.registry import load_lowerings
 from ..opt.instruments import PassFailure
 from ..opt.manager import PassManager
-from ..opt.pipeline import Step, build, render
+from ..opt.pipeline import Step, build
 from ..opt.registry import Registry
+
+FAILURES = Exception
+"""What passes, users' ones too, and code generation may raise on what an earlier pass has broken,
+or on a part of a module that means nothing by itself: anything."""
+
+
+def describe_error(error: Exception | None) -> str:
+    """What failed, in a line; empty where nothing did."""
+    if error is None or isinstance(error, NncError):
+        return "" if error is None else error.message
+    return f"{type(error).__name__}: {error}"
 
 
 def default_pipeline(numerics: str, has_schedules: bool) -> str:
@@ -63,6 +72,16 @@ class Pipeline:
             self._states.append(module)
         return self._states[number]
 
+    def cut(self) -> Exception | None:
+        """Leave out the first step that fails, and those after it; why it does."""
+        for number in range(1, len(self.steps) + 1):
+            try:
+                self.state(number)
+            except FAILURES as error:
+                del self.steps[number - 1 :]
+                return error
+        return None
+
     def apply(self, step: Step, module: ModuleOp) -> None:
         """Run one step on a module.
 
@@ -78,8 +97,3 @@ class Pipeline:
             raise PassError(f"{step.flag}: {error.message}", where=where, hint=hint) from error
         except DiagnosticException as error:
             raise PassError(f"{step.flag}: {error}") from error
-
-
-def text_of(steps: Sequence[Step]) -> str:
-    """Steps as `-p` takes them."""
-    return render(steps).removeprefix("builtin.module(").removesuffix(")")

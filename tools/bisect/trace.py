@@ -20,7 +20,7 @@ from ...reference.te import run_kernel
 from ...runtime.arrays import Array
 from .values import Wanted
 
-KERNEL_STEPS = 1_500_000_000
+KERNEL_STEPS = 400_000_000
 """For the interpreters of te and loop kernels: some seconds."""
 NARROW = ("float32", "float16", "bfloat16")
 

@@ -2,7 +2,8 @@
 
 How far rounding brings a value is measured, not guessed: the network is run in float64 too, and
 the largest distance between both runs is the scale. Another order of sums, Winograd's tiles or a
-folded batch norm stay within a few times that distance; a wrong pass is far outside.
+folded batch norm stay within a few times that distance; a wrong pass is far outside. Elements that
+dwarf the others, such as the -3.4e38 of a mask, are not part of the scale.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ SPREADS = {"fast": 32.0, "strict": 16.0}
 tests' machines reach 6."""
 FLOOR_EPSILONS = 16.0
 """Of the largest element: where the distance happens to be small."""
+GAP = 13
+"""Powers of two without any element: what is above them dwarfs what is below."""
 
 
 @dataclass(frozen=True)
@@ -36,23 +39,48 @@ class Wanted:
     array: Array
     wide: Array
 
-    def allowed(self, tolerance: Tolerance) -> float:
+    def allowed(self, tolerance: Tolerance) -> Array:
         """How far each element may be off; 0 for integers."""
         eps = machine_epsilon(self.array.dtype)
         if not eps or not self.array.size:
-            return 0.0
-        largest = _largest(self.array)
+            return np.zeros(self.array.shape)
+        sizes = _sizes(self.array)
+        usual, largest = _usual(sizes), _scale(sizes)
         if tolerance.relative is not None:
             return tolerance.relative * largest
         with np.errstate(all="ignore"):
-            spread = _largest(np.abs(self.array.astype(np.float64) - self.wide))
+            distances = np.nan_to_num(np.abs(self.array.astype(np.float64) - self.wide), posinf=0.0)
+        spread = np.maximum(distances, _largest(distances, usual))
         return tolerance.spreads * spread + FLOOR_EPSILONS * eps * largest
 
 
-def _largest(array: Array) -> float:
+def _sizes(array: Array) -> Array:
+    """Absolute values; 0 for those that are not finite."""
     with np.errstate(all="ignore"):
-        sizes = np.abs(array.astype(np.float64))
-    return float(np.max(sizes, initial=0.0, where=np.isfinite(sizes)))
+        return np.nan_to_num(np.abs(array.astype(np.float64)), posinf=0.0)
+
+
+def _usual(sizes: Array) -> Array:
+    """Which elements do not dwarf the others: at least a quarter, and no gap is among them."""
+    exponents = np.frexp(sizes)[1]
+    some = exponents[sizes > 0]
+    if not some.size:
+        return np.ones(sizes.shape, bool)
+    found, counts = np.unique(some, return_counts=True)
+    for number in range(1, len(found)):
+        is_quarter = 4 * int(counts[:number].sum()) >= some.size
+        if is_quarter and found[number] - found[number - 1] > GAP:
+            return exponents < found[number]
+    return np.ones(sizes.shape, bool)
+
+
+def _scale(sizes: Array) -> Array:
+    """The largest element, or a larger one itself."""
+    return np.maximum(sizes, _largest(sizes, _usual(sizes)))
+
+
+def _largest(sizes: Array, where: Array) -> float:
+    return float(np.max(sizes, initial=0.0, where=where))
 
 
 @dataclass(frozen=True)
@@ -61,9 +89,10 @@ class Difference:
 
     Attributes:
         reason: a sentence where shapes or types differ, else empty.
-        index, wanted, got: the worst element.
+        index, wanted, got: the worst element: of those that are wrong the one that is furthest off,
+            else the one that takes most of what is allowed.
         absolute: of the worst element; infinite where one is NaN or infinite and the other not.
-        relative: the same, over the largest element.
+        relative: the same, over the largest element that does not dwarf the others.
         allowed: as an absolute error.
         wrong, size: how many elements are too far off, of how many.
     """
@@ -113,18 +142,24 @@ def compare(wanted: Wanted, got: Array, tolerance: Tolerance) -> Difference:
     errors = _errors(wanted, got)
     allowed = wanted.allowed(tolerance)
     wrong = errors > allowed
-    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(errors)), errors.shape))
-    absolute, largest = float(errors[index]), _largest(want)
+    order = np.where(wrong, errors, -1.0) if wrong.any() else _shares(errors, allowed)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(order)), want.shape))
+    absolute, largest = float(errors[index]), float(_scale(_sizes(want))[index])
     return Difference(
         index=index,
         wanted=float(want[index]),
         got=float(got[index]),
         absolute=absolute,
         relative=absolute / largest if largest else absolute,
-        allowed=allowed,
+        allowed=float(allowed[index]),
         wrong=int(wrong.sum()),
         size=want.size,
     )
+
+
+def _shares(errors: Array, allowed: Array) -> Array:
+    """How much of what is allowed the errors take."""
+    return np.divide(errors, allowed, out=np.zeros(errors.shape), where=allowed > 0)
 
 
 def _errors(wanted: Wanted, got: Array) -> Array:

@@ -20,7 +20,7 @@ from ...targets import resolve
 from ..bisect.finding import IMPORT, Finding
 from ..bisect.references import ONNXRUNTIME, given_outputs, locate_in_import
 from ..bisect.report import print_finding, print_right
-from ..bisect.reproduce import Reproducer, Reproduction, write
+from ..bisect.reproduce import Reproducer, Reproduction, narrow, write
 from ..bisect.reproduce import run as run_reproducer
 from ..bisect.search import Search
 from ..bisect.steps import Pipeline, default_pipeline, has_schedules
@@ -61,6 +61,8 @@ def run(flags: Flags) -> int:
         if finding.stage != IMPORT:
             say("reducing a reproducer")
             found = Reproduction(pipeline, finding).run()
+            if found is not None:
+                narrow(found, pipeline, finding)
         print_finding(console, finding, search.margins)
         if finding.stage != IMPORT:
             _reproduce(flags, found, finding, console)
@@ -99,7 +101,7 @@ def _reproduce(flags: Flags, found: Reproducer | None, finding: Finding, console
         return
     path = flags.output or f"{Path(flags.model).stem}.bisect.nn"
     command = write(found, finding, path, flags.plugins)
-    outcome = run_reproducer(found, path, flags.plugins)
+    outcome = run_reproducer(path, flags.plugins)
     if not outcome.status:
         raise InputError("the reproducer does not fail in nn-opt", where=path)
     text = f"reproducer ({found.operations} operations): {command}"

@@ -272,7 +272,7 @@ class Driver:
             check_roundtrip(module, context)
         with self.job.counting(report=flags.print_debug_counter):
             self.run_steps(module, context)
-        if flags.check_native:
+        if self.job.check_native:
             check_native(module, sys.stderr)
         with self.timing.stage("Output"):
             return self.emit(module, context)

@@ -28,6 +28,7 @@ class Job:
     emit: str
     verify_each: bool
     check_semantics: bool
+    check_native: bool
     spans: dict[str, counters.Span]
 
     @staticmethod
@@ -38,6 +39,7 @@ class Job:
             emit=flags.emit,
             verify_each=flags.verify_each,
             check_semantics=flags.check_semantics,
+            check_native=flags.check_native,
             spans=counters.parse_spans(",".join(flags.debug_counters)),
         )
 
@@ -57,12 +59,19 @@ class Job:
             emit=recipe.emit if recipe.emit and self.emit == "nn" else self.emit,
             verify_each=recipe.verify_each and self.verify_each,
             check_semantics=recipe.check_semantics or self.check_semantics,
+            check_native=recipe.check_native or self.check_native,
             spans=counters.parse_spans(recipe.debug_counter) | self.spans,
         )
 
     def recipe(self, pipeline: str) -> Recipe:
         """What a reproducer of this pipeline says, at this point of the run."""
-        return Recipe(pipeline, self.verify_each, self.check_semantics, counters_text())
+        return Recipe(
+            pipeline=pipeline,
+            verify_each=self.verify_each,
+            check_semantics=self.check_semantics,
+            check_native=self.check_native,
+            debug_counter=counters_text(),
+        )
 
     @contextmanager
     def counting(self, *, report: bool) -> Generator[None]:

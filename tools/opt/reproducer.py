@@ -15,7 +15,8 @@
 
 The section at the end is MLIR's, and without `--run-reproducer` it means nothing. Weights that the
 text names lie beside it, as beside any text. Further entries of ours, where they are needed:
-`check_semantics: true`, `debug_counter: "cse=3:1"`, and `emit: "llvm"`, a target for `-t`.
+`check_semantics: true`, `check_native: true`, `debug_counter: "cse=3:1"`, and `emit: "llvm"`, a
+target for `-t`.
 
 A crash reproducer is written before anything runs, and removed when all went well: it is there
 after a pass that kills the process, or that is killed because it never ends.
@@ -50,6 +51,7 @@ class Recipe:
     pipeline: str
     verify_each: bool = True
     check_semantics: bool = False
+    check_native: bool = False
     debug_counter: str = ""
     emit: str = ""
 
@@ -58,7 +60,7 @@ class Recipe:
         """The `{-# ... #-}` of a file; what is as by default is left out, but for MLIR's."""
         entries = [f"pipeline: {json.dumps(self.pipeline)}"]
         entries.append(f"verify_each: {json.dumps(self.verify_each)}")
-        for name in ("check_semantics", "debug_counter", "emit"):
+        for name in ("check_semantics", "check_native", "debug_counter", "emit"):
             if value := getattr(self, name):
                 entries.append(f"{name}: {json.dumps(value)}")
         inner = ",\n      ".join(entries)
@@ -127,7 +129,7 @@ def split_section(text: str, file: str) -> tuple[str, Recipe | None]:
 
 def _recipe(entries: Mapping[str, Any], where: str) -> Recipe:
     """Only entries that are ours, or MLIR's and without meaning for us, are there."""
-    known: dict[str, type] = {"verify_each": bool, "check_semantics": bool}
+    known: dict[str, type] = dict.fromkeys(("verify_each", "check_semantics", "check_native"), bool)
     known |= dict.fromkeys(("pipeline", "debug_counter", "emit"), str)
     ignored = {"disable_threading"}
     for name, value in entries.items():

@@ -139,14 +139,14 @@ def _limited(seconds: float) -> Generator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def write_module(module: ModuleOp, path: str, header: str = "", *, locations: bool = False) -> None:
+def write_module(module: ModuleOp, path: str) -> None:
     """Write a module's text, and its weights beside it.
 
     Raises: InputError: the file cannot be written.
     """
     try:
         text = print_module(module).rstrip()
-        Path(path).write_text(f"{header}{text}\n")
+        Path(path).write_text(f"{text}\n")
     except OSError as error:
         raise InputError(f"cannot write: {error.strerror}", where=path) from None
     if arrays := collect(module):

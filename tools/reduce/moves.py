@@ -20,6 +20,7 @@ from ...core.walk import erase, walk
 from ...dialects import loop, sched, te
 from ...dialects.graph import base as graph
 from .attributes import DropAttributes
+from .buffers import CutBuffers, EndAtBuffer
 from .extents import BindExtents, ShrinkExtents
 from .functions import Refused, add_argument, called_symbols, holder_of, holders, keep_results, tidy
 from .operands import DropOperands, MergeArguments
@@ -265,7 +266,9 @@ MOVES: tuple[Move, ...] = (
     DropFunctions(),
     DropResults(),
     StopEarly(),
+    EndAtBuffer(),
     CutOps(),
+    CutBuffers(),
     InlineKernels(),
     Forward(),
     DropOperands(),

@@ -116,7 +116,7 @@ class Session:
         candidate = base.clone()
         try:
             move.apply(candidate, sites)
-            if problems(candidate) or any(True for _ in undominated(candidate)):
+            if not is_valid(candidate):
                 return False
         except BROKEN:
             return False
@@ -133,6 +133,11 @@ class Session:
             self.progress.operations = num_operations(candidate)
         self.tell(self.progress)
         return failed
+
+
+def is_valid(module: ModuleOp) -> bool:
+    """Whether the verifier has nothing to say."""
+    return not problems(module) and not any(True for _ in undominated(module))
 
 
 _SHELLS = ("builtin.module", "func.func", "graph.kernel", "te.kernel", "loop.kernel", "te.call")

@@ -7,9 +7,9 @@ import os
 import pickle
 import warnings
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar, cast
 
-from ...core.errors import NncError
+from ..core.errors import NncError
 
 _T = TypeVar("_T")
 
@@ -18,13 +18,28 @@ class Crashed(NncError):
     """The child process died."""
 
 
+class _Finished(Exception):
+    """What a function gives early, where there is no process to end."""
+
+    def __init__(self, result: object):
+        self.result = result
+
+
 def isolated(function: Callable[[], _T]) -> _T:
     """What a function gives in a child process; its result is copied back.
 
     Raises: Crashed: the process died. NncError: as the function did.
     """
+    return isolated_until(lambda finish: function())
+
+
+def isolated_until(function: Callable[[Callable[[_T], NoReturn]], _T]) -> _T:
+    """The same; the function may also end the process with a result, whatever it has broken.
+
+    Raises: Crashed: the process died. NncError: as the function did.
+    """
     if not hasattr(os, "fork"):
-        return function()
+        return _here(function)
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside idle threads
@@ -44,15 +59,28 @@ def isolated(function: Callable[[], _T]) -> _T:
     return result
 
 
-def _run_and_exit(function: Callable[[], object], writing: int) -> None:
+def _here(function: Callable[[Callable[[_T], NoReturn]], _T]) -> _T:
+    def finish(result: _T) -> NoReturn:
+        raise _Finished(result)
+
+    try:
+        return function(finish)
+    except _Finished as finished:
+        return cast("_T", finished.result)
+
+
+def _run_and_exit(function: Callable[[Callable[[_T], NoReturn]], _T], writing: int) -> NoReturn:
     # What a crash prints is noise: the parent says that there was one.
     faulthandler.disable()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    made: tuple[object, str | None]
+
+    def give(result: _T | None, message: str | None = None) -> NoReturn:
+        with os.fdopen(writing, "wb") as pipe:
+            pipe.write(pickle.dumps((result, message)))
+        os._exit(0)  # nothing of the parent's is cleaned up here
+
     try:
-        made = function(), None
+        result = function(give)
     except Exception as error:
-        made = None, str(error)
-    with os.fdopen(writing, "wb") as pipe:
-        pipe.write(pickle.dumps(made))
-    os._exit(0)  # nothing of the parent's is cleaned up here
+        give(None, str(error))
+    give(result)
