@@ -200,7 +200,7 @@ def test_tolerances_follow_from_float64() -> None:
 def test_elements_that_dwarf_the_others_are_no_scale() -> None:
     """A mask of attention: wrong scores beside it are found, and its own rounding is none."""
     scores = np.linspace(-4, 4, 12, dtype=np.float32)
-    right = np.append(scores, np.float32([-3e38, -1e9]))
+    right = np.append(scores, np.array([-3e38, -1e9], np.float32))
     off = right.copy()
     off[3] += np.float32(1e-3)
     found = compare(wanted(right), off, Tolerance())

@@ -14,6 +14,7 @@ from xdsl.ir.affine import AffineExpr, AffineMap
 from nnc.core.affine import const, dim
 from nnc.dialects.loop import BufferType
 from nnc.lowering.program import packing
+from nnc.runtime.arrays import aligned_empty
 
 d0, d1, d2 = dim(0), dim(1), dim(2)
 
@@ -56,7 +57,7 @@ def test_pack_is_the_layout_map(name: str, chunk: int, monkeypatch: pytest.Monke
 
 
 def test_the_identity_keeps_an_aligned_array():
-    array = packing.aligned_empty((8, 8), np.dtype(np.float32))
+    array = aligned_empty((8, 8), np.dtype(np.float32))
     assert packing.pack(array, AffineMap.identity(2), (8, 8)) is array
     assert packing.pack(array.T, AffineMap.identity(2), (8, 8)).flags.c_contiguous
 
