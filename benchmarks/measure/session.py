@@ -118,6 +118,7 @@ def _task(subject: Subject, system: str, threads: int, folder: Path) -> dict[str
         "threads": threads,
         "target": "cpu",
         "numerics": "fast",
+        "schedules": None,
         "shapes": {},
         "inputs": str(folder / "inputs.npz"),
         "outputs": str(folder / f"{system}.npz"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from measure.session import Subject, compete, difference
+from onnx import TensorProto, helper, numpy_helper
 
 from nnc.core.errors import NncError
 from nnc.tools.model.arrays import save_arrays
@@ -191,3 +192,16 @@ def test_difference_is_relative_to_the_largest_element():
 def test_outputs_that_cannot_be_compared_are_wrong(found: dict[str, np.ndarray], message: str):
     with pytest.raises(ValueError, match=message):
         difference(found, {"a": np.array([1.0, 2.0])})
+
+
+def test_nnc_takes_the_tasks_of_the_benchmarks(tmp_path: Path):
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [2, 4]) for n in ("x", "y"))
+    w = numpy_helper.from_array(np.eye(4, dtype=np.float32), "w")
+    graph = helper.make_graph([node], "g", [x], [y], [w])
+    model = tmp_path / "model.onnx"
+    model.write_bytes(helper.make_model(graph, ir_version=9).SerializeToString())
+    subject = Subject("model", str(model), {"x": np.ones((2, 4), np.float32)})
+    outcome = compete(subject, ["nnc"], threads=1, rounds=2).outcomes["nnc"]
+    assert outcome.error is None
+    assert len(outcome.latencies) == 2
