@@ -146,38 +146,57 @@ class Reproduction:
         the finding then names it.
         """
         stages = [(self.finding.stage, self.finding.step), *self.finding.others]
-        for stage, step in stages:
-            self.finding.stage, self.finding.step = stage, step
-            best = self._smallest()
-            if best is not None:
-                self.finding.others = []
-                return best
+        for is_near, is_small in ((True, True), (False, True), (False, False)):
+            for stage, step in stages:
+                self.finding.stage, self.finding.step = stage, step
+                best = self._smallest(is_near, is_small)
+                if best is not None:
+                    self.finding.others = []
+                    return best
         self.finding.stage, self.finding.step = stages[0]
         return None
 
-    def _smallest(self) -> Reproducer | None:
+    def _smallest(self, is_near: bool, is_small: bool) -> Reproducer | None:
+        """Of the starts near the stage, or of all; their extents made small, or as they are.
+
+        A reproducer that is near and is not small enough is no reason to stop.
+        """
         best: Reproducer | None = None
         end = time.monotonic() + ALL_SECONDS
-        for module, steps in self._starts():
+        for module, steps in self._nearest() if is_near else self._starts():
             if time.monotonic() > end:
                 break
-            found = self._reduced(module, steps, end)
+            found = self._reduced(module, steps, is_small, end)
             if found is not None and (best is None or found.operations < best.operations):
                 best = found
             if best is not None and best.operations <= SMALL_ENOUGH:
                 break
-        return best
+        is_enough = not is_near or (best is not None and best.operations <= SMALL_ENOUGH)
+        return best if is_enough else None
 
     @property
     def _native(self) -> bool:
         return self.finding.stage in (CODE, *WHOLE)
 
+    def _nearest(self) -> Iterator[tuple[ModuleOp, Sequence[Step]]]:
+        """Modules right before the stage, and where its kernel still is one of te."""
+        steps = self.pipeline.steps
+        first, end = self._span
+        lowered = [n for n in range(first) if steps[n].flag == "convert-te-to-loop"]
+        for number in (first, *lowered):
+            for module in self._parts(self.pipeline.state(number)):
+                yield module, steps[number:end]
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        """The states before and after the stage."""
+        last, step = len(self.pipeline.steps), self.finding.step
+        return (last, last) if step is None else (step, step + 1)
+
     def _starts(self) -> Iterator[tuple[ModuleOp, Sequence[Step]]]:
         """Modules that may fail, with the steps to run on each."""
-        step = self.finding.step
         steps = self.pipeline.steps
-        end = len(steps) if step is None else step + 1
-        first = len(steps) if step is None else step
+        first, end = self._span
         levels = list(dict.fromkeys(self._levels(first)))
         late: list[tuple[ModuleOp, Sequence[Step]]] = []
         for number in levels:
@@ -213,10 +232,13 @@ class Reproduction:
                 if part is not None:
                     yield part
 
-    def _reduced(self, module: ModuleOp, steps: Sequence[Step], end: float) -> Reproducer | None:
+    def _reduced(
+        self, module: ModuleOp, steps: Sequence[Step], is_small: bool, end: float
+    ) -> Reproducer | None:
         """The smallest that is found until `end`."""
         fails = Failing(self.pipeline, steps, self._native)
-        start = next((small for small in _sizes(module) if fails(small.clone())), None)
+        starts = _small(module) if is_small else [module]
+        start = next((each for each in starts if fails(each.clone())), None)
         if start is None:
             return None
         seconds = min(SECONDS, max(end - time.monotonic(), LEAST_SECONDS))
@@ -226,8 +248,8 @@ class Reproduction:
         return Reproducer(reduced, steps, self._native)
 
 
-def _sizes(module: ModuleOp) -> Iterator[ModuleOp]:
-    """The module with no extent over some bound, where that is one; at last as it is."""
+def _small(module: ModuleOp) -> Iterator[ModuleOp]:
+    """The module with no extent over some bound, where it can be made so."""
     shrink = ShrinkExtents()
     for bound in BOUNDS:
         large = {old for old, _ in shrink.sites(module) if old > bound}
@@ -236,9 +258,10 @@ def _sizes(module: ModuleOp) -> Iterator[ModuleOp]:
             shrink.apply(candidate, [(old, bound) for old in large])
         except BROKEN:
             continue
-        if large and is_valid(candidate):
+        if is_valid(candidate):
             yield candidate
-    yield module
+        if not large:
+            break
 
 
 def narrow(reproducer: Reproducer, pipeline: Pipeline, finding: Finding) -> None:
