@@ -121,7 +121,7 @@ def test_what_is_printed_is_read_again(steps: list[Step]) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.builds(Recipe, TEXTS, st.booleans(), st.booleans(), TEXTS, TEXTS))
+@given(st.builds(Recipe, TEXTS, st.booleans(), st.booleans(), st.booleans(), TEXTS, TEXTS))
 def test_a_section_is_read_again(recipe: Recipe) -> None:
     text, found = split_section(f"{NETWORK}\n{recipe.section}", "f.nn")
     assert found == recipe
