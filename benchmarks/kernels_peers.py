@@ -69,8 +69,7 @@ def measure(kernel: Kernel, rounds: int, folder: Path) -> Result:
     path.write_bytes(kernel.model().SerializeToString())
     subject = Subject(kernel.name, str(path), kernel.arrays())
     contest = compete(subject, SYSTEMS, 1, rounds, {FMA: FmaPeak(host())})
-    alone = contest.outcomes["kernel"]
-    alone.latencies[:] = [seconds / kernel.repeats for seconds in alone.latencies]
+    contest.outcomes["kernel"].divide(kernel.repeats)
     return Result.of(kernel.name, "kernels", 1, contest, None)
 
 

@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ..core.errors import InputError
 from ..core.locations import describe
+from ..core.walk import erase
 from ..dialects.sched import ScheduleOp
 
 
@@ -28,8 +29,7 @@ def replace_schedules(module: ModuleOp, path: str | os.PathLike[str]) -> None:
         found[name] = op
     for op in list(module.ops):
         if isinstance(op, ScheduleOp) and op.kernel.string_value() in found:
-            op.detach()
-            op.erase()
+            erase(op)
     for op in found.values():
         op.detach()
         module.body.block.add_op(op)

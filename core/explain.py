@@ -53,6 +53,26 @@ class Log:
             self.notes.append(Note(op.name, describe(op), self.rule, reason))
 
 
+@dataclass
+class NearMiss:
+    """A match that goes on past differences for the sake of whoever listens.
+
+    Attributes:
+        differences: if given, what is not as the pattern says though all operators are, in words:
+            the match then goes on to the end, and holds only if there are none.
+    """
+
+    differences: list[str] | None = None
+
+    def differs(self, reason: str) -> bool:
+        """Note a difference; whether the match goes on."""
+        if self.differences is None:
+            return False
+        if reason not in self.differences:
+            self.differences.append(reason)
+        return True
+
+
 _LISTENER: ContextVar[Log | None] = ContextVar("nnc_explain", default=None)
 
 

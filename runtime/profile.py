@@ -38,6 +38,20 @@ class NativeCall:
     pointers: tuple[int, ...]
     extent: int
 
+    @staticmethod
+    def of(launch: LaunchCode, workspace: Workspace) -> NativeCall:
+        """A whole launch on the pointers that the frame holds now."""
+        frame = workspace.frame
+        pointers = tuple(int(frame[slot]) + offset for slot, offset in launch.pointers)
+        return NativeCall(launch.function, pointers, launch.extent)
+
+    def bound(self) -> Callable[[], None]:
+        """A function that makes the call."""
+        types = [ctypes.c_void_p] * len(self.pointers)
+        prototype = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)
+        function = prototype(self.function)
+        return lambda: function(*self.pointers, 0, self.extent)
+
 
 @dataclass(frozen=True)
 class Launched:
@@ -68,7 +82,7 @@ class Stepper(Executable):
             return
         bind(bound, values, workspace, direct)
         for launch in bound.step.launches:
-            self._watch(Launched(launch, workspace, _bound(launch, workspace)))
+            self._watch(Launched(launch, workspace, NativeCall.of(launch, workspace).bound()))
 
 
 class Profiler(Stepper):
@@ -106,10 +120,7 @@ class Profiler(Stepper):
         """
         workspace = self._workspace_of(inputs)
         launches = [s for s in self.steps if isinstance(s, LaunchCode) and chosen(s)]
-        return [
-            NativeCall(launch.function, tuple(_pointers(launch, workspace)), launch.extent)
-            for launch in launches
-        ]
+        return [NativeCall.of(launch, workspace) for launch in launches]
 
     def entry(self, inputs: Mapping[str, object]) -> NativeCall:
         """The first segment's function on the frame of a call: valid until the next one."""
@@ -153,15 +164,3 @@ class Profiler(Stepper):
         start = perf_counter()
         launched.run()
         self._times.append(perf_counter() - start)
-
-
-def _bound(launch: LaunchCode, workspace: Workspace) -> Callable[[], None]:
-    """Runs the whole launch on the pointers that the frame holds now."""
-    pointers = _pointers(launch, workspace)
-    types = [ctypes.c_void_p] * len(pointers)
-    function = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)(launch.function)
-    return lambda: function(*pointers, 0, launch.extent)
-
-
-def _pointers(launch: LaunchCode, workspace: Workspace) -> list[int]:
-    return [int(workspace.frame[slot]) + offset for slot, offset in launch.pointers]

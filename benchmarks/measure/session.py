@@ -65,6 +65,11 @@ class Outcome:
         """Whether it was measured to the end."""
         return self.error is None and bool(self.latencies)
 
+    def divide(self, runs: int) -> None:
+        """What was timed as one run was so many."""
+        self.latencies = [seconds / runs for seconds in self.latencies]
+        self.best = self.best / runs if self.best is not None else None
+
 
 Probes = Mapping[str, Callable[[], float]]
 

@@ -27,12 +27,10 @@ from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, loops_like, vector_stride
 from .elementwise import share
-from .register_tile import RegisterTile, TileLoops, nest_tile
+from .register_tile import TILE_SHARES, RegisterTile, TileLoops, nest_tile
 from .windows import MAX_ROWS, cut_borders, sliding_tile
 
 ELEMENTWISE_ROWS = 4
-ENOUGH_SHARES = 8
-"""Iterations that threads share out well enough."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ def _row_tail(compute: Compute, tile: BlockedTile) -> str | None:
         return None
     sizes = [axis.size for axis in compute.parallel]
     sizes[tile.lane] = -(-sizes[tile.lane] // tile.width)
-    return "shift" if prod(sizes[: tile.row]) >= ENOUGH_SHARES else None
+    return "shift" if prod(sizes[: tile.row]) >= TILE_SHARES else None
 
 
 def _tile_loops(

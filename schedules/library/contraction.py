@@ -24,7 +24,7 @@ from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, streamed, vector_stride
 from .elementwise import share
-from .register_tile import RegisterTile, TileLoops, nest_tile
+from .register_tile import TILE_SHARES, RegisterTile, TileLoops, nest_tile
 
 
 def schedule_contraction(
@@ -63,7 +63,7 @@ def schedule_contraction(
         schedule.compute_at(copy.symbol, panels)
         schedule.vectorize(copy.lanes)
         whole = whole[: whole.index(panels) + 1]
-    share(schedule, whole, compute.points, enough=8)
+    share(schedule, whole, compute.points, enough=TILE_SHARES)
     return True
 
 

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from ..replay import Schedule
 from .analysis import Compute
 
+TILE_SHARES = 8
+"""Iterations that threads share out well enough where each has whole tiles."""
+
 
 @dataclass(frozen=True)
 class RegisterTile:

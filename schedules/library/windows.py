@@ -142,8 +142,8 @@ def _cut_tiles(schedule: Schedule, compute: Compute, loop: str, row: int, rows: 
 
 def _chunks(schedule: Schedule, compute: Compute, outer: Sequence[str], size: int) -> int:
     """In how many parts the rows of an image are shared, beside the loops outside of them."""
-    shares = prod(schedule.extent(loop) or 1 for loop in outer)
     if compute.points < PARALLEL_POINTS:
         return 1
+    shares = prod(schedule.extent(loop) or 1 for loop in outer)
     fit = [n for n in range(1, size + 1) if size % n == 0 and size // n >= MIN_CHUNK]
     return next((n for n in fit if shares * n >= SHARES), fit[-1] if fit else 1)

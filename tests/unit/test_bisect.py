@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -226,12 +229,14 @@ def test_nan_integers_and_shapes_are_told() -> None:
 
 
 def test_code_that_crashes_does_not_take_the_tool_with_it() -> None:
-    import os
-    import signal
-
     assert isolated(lambda: [np.arange(3)])[0].tolist() == [0, 1, 2]
     with pytest.raises(Crashed, match="signal 11"):
         isolated(lambda: os.kill(os.getpid(), signal.SIGSEGV))
+
+
+def test_code_that_never_ends_is_ended() -> None:
+    with pytest.raises(Crashed, match=r"did not end within 0\.2 s"):
+        isolated(lambda: [None for _ in itertools.count() if False], limit=0.2)
 
 
 def test_the_table_shows_margins() -> None:

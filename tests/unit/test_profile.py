@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from itertools import product
 
 import numpy as np
@@ -141,9 +140,7 @@ def test_launches_run_again_on_the_same_memory(model: Model):
     profiler = Profiler(compiled.executable)
     calls = profiler.launches(INPUTS, choose)
     for call in calls * 3:
-        types = [ctypes.c_void_p] * len(call.pointers)
-        function = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)(call.function)
-        function(*call.pointers, 0, call.extent)
+        call.bound()()
     steps = [step for step, _ in profiler.profile(INPUTS, 1).steps]
     assert chosen == [step.name for step in steps if isinstance(step, LaunchCode)]
     assert len(calls) == len(steps)

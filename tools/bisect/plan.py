@@ -27,7 +27,7 @@ from ...passes.graph.places import Places
 from ...reference.graph.run import as_callee_reads, as_caller_reads
 from ...runtime.arrays import Array, address, aligned_bytes, ready
 from ...runtime.executable import Workspace
-from ...runtime.profile import Launched, Stepper
+from ...runtime.profile import Launched, NativeCall, Stepper
 from ...runtime.program import LaunchCode
 from .kernels import Case, callee_of
 from .values import Difference, Tolerance, Wanted, compare
@@ -203,11 +203,9 @@ class _Watch:
         results = [_size(buffer) for buffer in code.args[len(call.operands) :]]
         made = [aligned_bytes(size) for size in (*results, *code.temporaries, self._scratch)]
         taken = [ready(np.frombuffer(content, np.uint8)) for content in self.taken]
-        addresses = [address(array) for array in (*taken, *made)]
+        addresses = tuple(address(array) for array in (*taken, *made))
         for launch in self.launches:
-            types = [ctypes.c_void_p] * len(addresses)
-            function = ctypes.CFUNCTYPE(None, *types, ctypes.c_int64, ctypes.c_int64)
-            function(launch.function)(*addresses, 0, launch.extent)
+            NativeCall(launch.function, addresses, launch.extent).bound()()
         got = [
             _logical(array.tobytes(), buffer)
             for array, buffer in zip(made, code.args[len(call.operands) :], strict=False)

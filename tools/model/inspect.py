@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from xdsl.dialects.builtin import ModuleOp, SymbolRefAttr
 
-from ...compiler.model import Model, compile
+from ...compiler.model import Model
 from ...compiler.program import Compiled
 from ...core.errors import InputError
 from ...schedules.primitives.lookup import suggestion
@@ -19,6 +19,7 @@ from ..terminal import Waiting, console, waiting, write_ir
 from . import summary
 from .flags import Flags
 from .profile import Report, measure, read_report
+from .run import compile_model
 
 if TYPE_CHECKING:
     from ...compiler.levels import KernelLevels
@@ -27,15 +28,7 @@ if TYPE_CHECKING:
 def run(flags: Flags) -> None:
     """Print tables about the model, or write what was asked for."""
     with waiting(flags.color) as line, _looking_on(flags) as levels:
-        model = compile(
-            flags.model,
-            flags.target,
-            flags.threads,
-            flags.numerics,
-            shape=dict(flags.shapes),
-            schedules=flags.schedules,
-            cache=False,  # it holds programs, not kernels
-        )
+        model = compile_model(flags, cache=False)  # it holds programs, not kernels
         if flags.html is not None or flags.svg is not None:
             _draw(model, flags, line, levels)
             return

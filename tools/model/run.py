@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
@@ -17,6 +18,9 @@ from ..terminal import console, waiting
 from .arrays import random_inputs, read_inputs, write_outputs
 from .flags import Flags
 from .timing import print_timing
+
+if TYPE_CHECKING:
+    from ...compiler.caching import Cache
 
 SHOWN = 4
 """Elements of an output that the table shows."""
@@ -42,8 +46,8 @@ def run(flags: Flags) -> None:
     print(f"{elapsed * 1e3:.3f} ms on {model.options.threads} threads", file=sys.stderr)
 
 
-def compile_model(flags: Flags) -> Model:
-    """The model that the flags name."""
+def compile_model(flags: Flags, cache: Cache = None) -> Model:
+    """The model that the flags name; `cache` as of `nnc.compile`."""
     if flags.interpret:
         options = replace(Options.of(threads=1), interpret=True)
         return Model(lambda: load(flags.model), options, Timings(), dict(flags.shapes))
@@ -54,6 +58,7 @@ def compile_model(flags: Flags) -> Model:
         flags.numerics,
         shape=dict(flags.shapes),
         schedules=flags.schedules,
+        cache=cache,
     )
 
 

@@ -359,38 +359,15 @@ def _add_printing(group: _Group) -> None:
         metavar="DIR",
         help="print the IR into files there, not on stderr (alone: after every pass)",
     )
-    _on(
-        group,
-        "--print-ir-module-scope",
-        "--mlir-print-ir-module-scope",
-        dest="module_scope",
-        text="print the whole module, not the op that a pass ran on",
-    )
-    _on(
-        group,
-        "--print-op-generic",
-        "--mlir-print-op-generic",
-        dest="generic",
-        text="MLIR's generic form",
-    )
-    _on(
-        group,
-        "--print-no-properties",
-        dest="no_properties",
-        text="properties among the attributes, in the generic form",
-    )
-    _on(
-        group,
-        "--print-debuginfo",
-        "--mlir-print-debuginfo",
-        dest="locations",
-        text="print locations",
-    )
     add_color_flag(group.add_argument)
     _add_look(group)
 
 
 _LOOKS = (
+    ("print-ir-module-scope", "module_scope", "the whole module, not the op that a pass ran on"),
+    ("print-op-generic", "generic", "MLIR's generic form"),
+    ("print-no-properties", "no_properties", "properties among the attributes, if generic"),
+    ("print-debuginfo", "locations", "print locations"),
     ("pretty-debuginfo", "pretty_locations", "print locations for people"),
     ("print-local-scope", "local_scope", "nothing stands for an attribute; so it is always"),
     ("disable-threading", "one_thread", "passes do not run at the same time; so it is always"),

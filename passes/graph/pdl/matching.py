@@ -11,6 +11,8 @@ from xdsl.dialects.builtin import ArrayAttr
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue
 from xdsl.irdl import IRDLOperation
 
+from ....core.explain import NearMiss
+
 Found = Operation | Attribute | SSAValue | tuple[SSAValue, ...] | tuple[Attribute, ...]
 """What a value of the pdl dialect stands for; a tuple for a range."""
 
@@ -30,22 +32,19 @@ def is_range(value: SSAValue) -> bool:
 
 
 @dataclass
-class Match:
+class Match(NearMiss):
     """What a pattern's values stand for.
 
     Attributes:
         found: by value of the pattern.
-        differences: if given, what is not as the pattern says though all operators are: the match
-            then goes on to the end, and holds only if there are none.
     """
 
     found: dict[SSAValue, Found] = field(default_factory=dict[SSAValue, Found])
-    differences: list[str] | None = None
 
     def operation(self, value: SSAValue, op: Operation) -> bool:
         """Whether `op` is the operation that `value` is the handle of."""
         if value in self.found:
-            return self.found[value] is op or self._differs("one operation is two")
+            return self.found[value] is op or self.differs("one operation is two")
         pattern = value.owner
         assert isinstance(pattern, pdl.OperationOp), "checked when the rule is made"
         if pattern.opName is not None and op.name != pattern.opName.data:
@@ -62,20 +61,13 @@ class Match:
         """The ops that were matched, the root first."""
         return [each for each in self.found.values() if isinstance(each, Operation)]
 
-    def _differs(self, reason: str) -> bool:
-        if self.differences is None:
-            return False
-        if reason not in self.differences:
-            self.differences.append(reason)
-        return True
-
     def _attributes(self, pattern: pdl.OperationOp, op: Operation) -> bool:
         for name, value in zip(pattern.attributeValueNames, pattern.attribute_values, strict=True):
             found = attribute_of(op, name.data)
             if found is None:
-                if not self._differs(f"it has no attribute '{name.data}'"):
+                if not self.differs(f"it has no attribute '{name.data}'"):
                     return False
-            elif not self._attribute(value, found) and not self._differs(f"{name.data} is {found}"):
+            elif not self._attribute(value, found) and not self.differs(f"{name.data} is {found}"):
                 return False
         return True
 
@@ -101,7 +93,7 @@ class Match:
         """Values one by one; a range, of which there is at most one, takes what is left."""
         spare = len(found) - sum(not is_range(each) for each in patterns)
         if spare < 0 or (spare and not any(map(is_range, patterns))):
-            return self._differs(f"it has {len(found)} {what}")
+            return self.differs(f"it has {len(found)} {what}")
         at = 0
         for each in patterns:
             if is_range(each):
@@ -116,13 +108,13 @@ class Match:
 
     def _range(self, value: SSAValue, found: tuple[Any, ...]) -> bool:
         if self.found.setdefault(value, found) != found:
-            return self._differs("a range is not the same in all its places")
+            return self.differs("a range is not the same in all its places")
         pattern = value.owner
         if isinstance(pattern, pdl.OperandsOp) and pattern.value_type is not None:
             return self._range(pattern.value_type, tuple(each.type for each in found))
         if isinstance(pattern, pdl.TypesOp) and pattern.constantTypes is not None:
             types = tuple(pattern.constantTypes)
-            return types == found or self._differs("types are not those of the pattern")
+            return types == found or self.differs("types are not those of the pattern")
         if isinstance(pattern, pdl.ResultsOp):
             return self._results(pattern, found)
         return True
@@ -136,7 +128,7 @@ class Match:
     def _operand(self, value: SSAValue, found: SSAValue) -> bool:
         if value in self.found:
             same = self.found[value] is found
-            return same or self._differs("an operand is not the same value in all its places")
+            return same or self.differs("an operand is not the same value in all its places")
         self.found[value] = found
         pattern = value.owner
         if isinstance(pattern, pdl.ResultOp):
@@ -148,11 +140,11 @@ class Match:
 
     def _type(self, value: SSAValue, found: Attribute) -> bool:
         if self.found.setdefault(value, found) != found:
-            return self._differs(f"{found} is not the type that another value has")
+            return self.differs(f"{found} is not the type that another value has")
         pattern = value.owner
         assert isinstance(pattern, pdl.TypeOp)
         wanted = pattern.constantType
-        return wanted is None or wanted == found or self._differs(f"{found} is not {wanted}")
+        return wanted is None or wanted == found or self.differs(f"{found} is not {wanted}")
 
 
 def constant(value: SSAValue) -> Found | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.irdl import OptionalDef, VariadicDef
 
+from ....core.explain import NearMiss
 from ....core.irtypes import as_attribute
 from ....dialects.graph.base import GraphOp, constant_value
 from ..constants import is_splat, splat
@@ -28,14 +29,12 @@ class Operators(dict[str, tuple[type[GraphOp], ...]]):
 
 
 @dataclass
-class Match:
+class Match(NearMiss):
     """What the names of a left side stand for.
 
     Attributes:
         classes: the operator that each family's name is.
         origins: ops below the root that belong to the match.
-        differences: if given, what is not as the pattern says though all operators are, in words:
-            the match then goes on to the end, and holds only if there are none.
     """
 
     values: dict[str, SSAValue] = field(default_factory=dict[str, SSAValue])
@@ -43,15 +42,6 @@ class Match:
     attributes: dict[str, Attribute | None] = field(default_factory=dict[str, "Attribute | None"])
     classes: dict[str, type[GraphOp]] = field(default_factory=dict[str, type[GraphOp]])
     origins: list[Operation] = field(default_factory=list[Operation])
-    differences: list[str] | None = None
-
-    def differs(self, reason: str) -> bool:
-        """Note a difference; whether the match goes on for the sake of others."""
-        if self.differences is None:
-            return False
-        if reason not in self.differences:
-            self.differences.append(reason)
-        return True
 
     def get(self, name: str) -> SSAValue | Attribute | np.ndarray[Any, Any] | None:
         """What a name stands for, whatever it is."""
