@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, cast
 from ..core.errors import InputError
 from ..core.locks import ForkSafeLock
 from ..runtime.arrays import Array
-from ..runtime.executable import Executable, joined
-from ..runtime.inputs import as_array, check_names, check_shape
+from ..runtime.executable import Executable
+from ..runtime.inputs import as_array, check_names, check_shape, joined
 from ..runtime.signature import Signature
 from .caching import ModelCache, open_store
 from .options import Options

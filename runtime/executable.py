@@ -13,7 +13,7 @@ import numpy as np
 
 from ..core.errors import InputError, NncError
 from .arrays import Array, address, aligned_bytes, aligned_empty, ready
-from .inputs import accept, check_names
+from .inputs import accept, check_names, joined
 from .outputs import OutputArrays, check_outputs
 from .program import (
     ARENA,
@@ -202,7 +202,7 @@ class Executable:
         except IndexError:
             workspace = Workspace(self.program, self.threads)
         try:
-            if out:
+            if out is not None:
                 return self._run_into(given, out, workspace)
             values = workspace.take_inputs(given)
             self._run_steps(values, workspace, _NO_ARRAYS)
@@ -257,13 +257,6 @@ class Executable:
                     workers.release()
                 return
         bound.entry(workspace.address, 0, 1)
-
-
-def joined(inputs: Mapping[str, object] | None, named: dict[str, object]) -> Mapping[str, object]:
-    """The inputs of a call that gives some in a mapping and some as keywords."""
-    if inputs is None:
-        return named
-    return {**inputs, **named} if named else inputs
 
 
 def bind(

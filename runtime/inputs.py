@@ -12,6 +12,28 @@ from .arrays import Array, ready
 from .program import TensorSpec
 
 
+def joined(inputs: Mapping[str, object] | None, named: dict[str, object]) -> Mapping[str, object]:
+    """The inputs of a call that gives some in a mapping and some as keywords.
+
+    Raises: InputError: something else than a mapping is given.
+    """
+    if inputs is None:
+        return named
+    if type(inputs) is not dict:
+        check_mapping("inputs", inputs)
+    return {**inputs, **named} if named else inputs
+
+
+def check_mapping(what: str, given: object) -> None:
+    """Refuse arrays that are given without their names.
+
+    Raises: InputError: it is no mapping.
+    """
+    if not isinstance(given, Mapping):
+        message = f"expected arrays by name, got {type(given).__name__}"
+        raise InputError(message, where=what, hint='give a dict, as {"x": array}')
+
+
 def check_names(given: Mapping[str, object], names: Sequence[str]) -> None:
     """Refuse inputs that are missing or that the model has not.
 

@@ -9,16 +9,17 @@ import numpy as np
 
 from ..core.errors import InputError
 from .arrays import Array, is_ready
-from .inputs import check_known, check_shape
+from .inputs import check_known, check_mapping, check_shape
 from .program import Output
 
 
 def check_outputs(out: Mapping[str, Array], outputs: Sequence[Output]) -> dict[str, Array]:
     """The arrays to fill, by output name.
 
-    Raises: InputError: a name that no output has; no array, or one of another dtype or shape, or
-        that cannot be written; two that share memory.
+    Raises: InputError: no mapping; a name that no output has; no array, or one of another dtype or
+        shape, or that cannot be written; two that share memory.
     """
+    check_mapping("outputs", out)
     specs = {output.spec.name: output.spec for output in outputs}
     check_known("output", out, list(specs))
     for name, array in out.items():

@@ -7,7 +7,7 @@ import pytest
 
 from nnc.core.errors import InputError
 from nnc.runtime.arrays import aligned_empty, is_ready
-from nnc.runtime.inputs import accept, as_array, check_names, check_shape
+from nnc.runtime.inputs import accept, as_array, check_names, check_shape, joined
 from nnc.runtime.program import TensorSpec
 
 F32 = np.dtype(np.float32)
@@ -100,3 +100,15 @@ def test_wrong_names_are_listed_with_the_nearest_ones():
     with pytest.raises(InputError) as caught:
         check_names({}, ["image"])
     assert caught.value.hint == "the inputs are 'image'"
+
+
+def test_inputs_are_joined_with_keywords():
+    assert joined(None, {"x": 1}) == {"x": 1}
+    assert joined({"x": 1}, {"y": 2}) == {"x": 1, "y": 2}
+
+
+@pytest.mark.parametrize("given", [CONTENT, [CONTENT], "image"])
+def test_arrays_without_names_are_refused(given: object):
+    with pytest.raises(InputError, match="expected arrays by name, got") as caught:
+        joined(given, {})  # pyright: ignore[reportArgumentType]
+    assert caught.value.hint == 'give a dict, as {"x": array}'

@@ -127,6 +127,7 @@ BOTH = garbage((ROWS + 1, COLUMNS))
 WRONG = {
     "name": ({"z": garbage(LARGE)}, "no output is called 'z'"),
     "near name": ({"flt": garbage(LARGE)}, "did you mean 'flat'"),
+    "no name": (garbage(LARGE), "expected arrays by name, got ndarray"),
     "list": ({"y": [1.0]}, "expected an array to fill, got list"),
     "dtype": ({"y": np.empty(LARGE)}, "expected dtype float32, got float64"),
     "byte order": ({"y": np.empty(LARGE, ">f4")}, "expected dtype float32"),
