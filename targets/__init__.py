@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
+from math import gcd
 from typing import Any, cast
 
 from ..core import extensions
@@ -24,7 +25,7 @@ class Target:
         vector_bits: width of the registers that fp32 arithmetic uses.
         registers: how many of them a kernel may use.
         l1_bytes, l2_bytes: data caches of one core; l3_bytes: shared by some.
-        l1_ways: lines of the first cache that may have the same place in it.
+        l1_ways, l2_ways: lines of a cache that may have the same place in it.
         fma_latency, fma_per_cycle: cycles, and vector FMAs begun in each.
         fma_bits: what an FMA unit does at once; a vector that is wider is taken in parts.
         memory_latency: cycles from a prefetch to the use of its line.
@@ -41,6 +42,7 @@ class Target:
     l1_bytes: int = 32 * 1024
     l1_ways: int = 8
     l2_bytes: int = 1024 * 1024
+    l2_ways: int = 8
     l3_bytes: int = 32 * 1024 * 1024
     fma_latency: int = 4
     fma_per_cycle: int = 2
@@ -69,10 +71,28 @@ class Target:
             return 64.0
         return 24.0 if size < self.l3_bytes * 0.6 else self.dram_bytes_per_cycle
 
+    def l1_keeps(self, stride: int) -> int:
+        """How many lines that lie `stride` bytes apart stay in the first cache."""
+        return _kept(stride, self.l1_bytes, self.l1_ways)
+
+    def l2_keeps(self, stride: int) -> int:
+        """The same of the second."""
+        return _kept(stride, self.l2_bytes, self.l2_ways)
+
     @property
     def has_masks(self) -> bool:
         """Whether masked loads and stores run at full speed (AVX-512)."""
         return self.vector_bits == 512
+
+
+def _kept(stride: int, size: int, ways: int) -> int:
+    """Lines a multiple of `size / ways` apart share one place, which holds as many as `ways`.
+
+    >>> _kept(64, 32768, 8), _kept(3072, 32768, 8), _kept(4096, 32768, 8)
+    (512, 32, 8)
+    """
+    way = size // ways
+    return way // gcd(way, stride) * ways
 
 
 _X86 = "x86_64-unknown-linux-gnu"

@@ -229,6 +229,15 @@ def read_stride(compute: Compute, read: ReadOp, axis: int) -> int | None:
     return stride(offset, axis)
 
 
+def is_plain(read: ReadOp) -> bool:
+    """Whether a read's indices are axes themselves, as packing wants."""
+    return (
+        read.fill is None
+        and not read.symbols
+        and all(e in [dim(i) for i in range(read.map.data.num_dims)] for e in read.map.data.results)
+    )
+
+
 def out_stride(compute: Compute, axis: int) -> int | None:
     """Elements between the places that a compute writes for neighbours along an axis."""
     type_ = buffer_type(compute.stmt.outs[0])

@@ -27,7 +27,7 @@ from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, loops_like, vector_stride
 from .elementwise import share
-from .register_tile import TILE_SHARES, RegisterTile, TileLoops, nest_tile
+from .register_tile import TILE_SHARES, RegisterTile, TileLoops, nest_tile, prefetch_distance
 from .windows import MAX_ROWS, cut_borders, sliding_tile
 
 ELEMENTWISE_ROWS = 4
@@ -126,11 +126,10 @@ def prefetch_weights(
     """
     if not reduced or (schedule.extent(reduced[-1]) or 2) < 2:
         return
-    cycles = products / (target.lanes * target.fma_per_cycle)
+    distance = prefetch_distance(products, target)
     for read in compute.reads:
         size = 4 * buffer_type(read.source).num_elements
         if facts.is_const(read.source) and 2 * size > target.l1_bytes:
-            distance = max(1, round(target.memory_latency / cycles))
             schedule.prefetch(facts.name(read.source), reduced[-1], distance)
 
 

@@ -8,7 +8,6 @@ vectors of one factor and one broadcast of the other must fit the registers.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import gcd
 
 from xdsl.ir.affine import (
     AffineBinaryOpExpr,
@@ -22,8 +21,9 @@ from ...core.affine import dim, used
 from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
-from .analysis import Compute, Kernel, loops_like, out_stride, read_stride, streamed, vector_stride
+from .analysis import Compute, Kernel, is_plain, loops_like, out_stride, read_stride, vector_stride
 from .elementwise import share
+from .panels import copy_panels, panels_first, prefetch_rows
 from .register_tile import TILE_SHARES, RegisterTile, TileLoops, nest_tile
 
 
@@ -42,81 +42,38 @@ def schedule_contraction(
         return False
     pack_factors(schedule, facts, compute, tile)
     names = loops_like(schedule, epilogue or compute, compute)
-    lane_whole, lane_part = _split(
-        schedule, names[tile.lane], tile.width, compute.parallel[tile.lane].size
-    )
+    loops, panels = _tile_loops(schedule, compute, names, tile, target)
+    copy = copy_panels(schedule, facts, compute, tile, target) if panels else None
+    nest_tile(schedule, compute, epilogue, tile, loops)
+    shared = loops.whole
+    if panels and copy:
+        copy.place(schedule, panels)
+        shared = shared[: shared.index(panels) + 1]
+    share(schedule, shared, compute.points, enough=TILE_SHARES)
+    if panels and not copy:
+        prefetch_rows(schedule, facts, compute, tile, target)
+    return True
+
+
+def _tile_loops(
+    schedule: Schedule, compute: Compute, names: list[str], tile: RegisterTile, target: Target
+) -> tuple[TileLoops, str | None]:
+    """The tile's loops, and that over panels where they come before the tiles of rows."""
+    size = compute.parallel[tile.lane].size
+    lane_whole, lane_part = _split(schedule, names[tile.lane], tile.width, size)
     row_whole, row_part = None, None
     if tile.row is not None:
         size = compute.parallel[tile.row].size
         row_whole, row_part = _split(schedule, names[tile.row], tile.rows, size)
     tiles = {tile.lane: lane_whole, tile.row: row_whole}
     whole = [loop for at, name in enumerate(names) if (loop := tiles.get(at, name)) is not None]
-    inside = [part for part in (row_part, lane_part) if part]
     panels = lane_whole if row_whole and panels_first(compute, tile, target) else None
     if panels and row_whole:
         whole.remove(panels)
         whole.insert(whole.index(row_whole), panels)
-    copy = _panel_copy(schedule, facts, compute, tile) if panels else None
     reduced = [compute.loop(axis) for axis in compute.reduce]
-    nest_tile(schedule, compute, epilogue, tile, TileLoops(whole, reduced, inside))
-    if panels and copy:
-        schedule.compute_at(copy.symbol, panels)
-        schedule.vectorize(copy.lanes)
-        whole = whole[: whole.index(panels) + 1]
-    share(schedule, whole, compute.points, enough=TILE_SHARES)
-    return True
-
-
-def _factors(compute: Compute, tile: RegisterTile) -> tuple[ReadOp, ReadOp]:
-    """The factor along the lanes, then the one that is broadcast."""
-    lhs, rhs = compute.product() or (None, None)
-    assert lhs is not None
-    assert rhs is not None
-    return (rhs, lhs) if read_stride(compute, lhs, tile.lane) == 0 else (lhs, rhs)
-
-
-def panels_first(compute: Compute, tile: RegisterTile, target: Target) -> bool:
-    """Whether panels of the streamed factor stay in cache while all rows pass, or the other way.
-
-    Either the streamed factor is read again for every tile of rows, or the broadcast one for every
-    panel; `panel` bytes must fit the cache.
-    """
-    assert tile.row is not None
-    factors = _factors(compute, tile)
-    whole, rows = (4 * buffer_type(read.source).num_elements for read in factors)
-    panels = -(-compute.parallel[tile.lane].size // tile.width)
-    tiles = -(-compute.parallel[tile.row].size // tile.rows)
-    if whole // panels > target.l2_bytes * PANEL_SHARE:
-        return False
-    by_rows = streamed(whole, tiles, target) + streamed(rows, 1, target)
-    return streamed(rows, panels, target) + streamed(whole, 1, target) < by_rows
-
-
-PANEL_SHARE = 0.6
-"""Of the second cache, what a panel may take."""
-
-
-@dataclass(frozen=True)
-class PanelCopy:
-    """The compute that copies panels, and its loop along the lanes."""
-
-    symbol: str
-    lanes: str
-
-
-def _panel_copy(
-    schedule: Schedule, facts: Kernel, compute: Compute, tile: RegisterTile
-) -> PanelCopy | None:
-    """Read a streamed factor that is not packed through a copy, of which each panel is made once.
-
-    Its rows lie whole rows of the matrix apart, each on another page.
-    """
-    read, _ = _factors(compute, tile)
-    if facts.is_const(read.source) or not facts.is_argument(read.source) or not _is_plain(read):
-        return None
-    copy = schedule.cache_read(facts.name(read.source), compute.symbol, "scratch")
-    lanes = next(i for i, e in enumerate(read.map.data.results) if tile.lane in used(e)[0])
-    return PanelCopy(copy, f"{copy}.d{lanes}")
+    inside = [part for part in (row_part, lane_part) if part]
+    return TileLoops(whole, reduced, inside), panels
 
 
 def _split(schedule: Schedule, loop: str, factor: int, size: int) -> tuple[str | None, str | None]:
@@ -138,7 +95,7 @@ def choose_tile(facts: Kernel, compute: Compute, target: Target) -> RegisterTile
         return None
     for lanes, broadcast in ((rhs, lhs), (lhs, rhs)):
         along = read_stride(compute, lanes, lane)
-        packable = facts.is_const(lanes.source) and _is_plain(lanes)
+        packable = facts.is_const(lanes.source) and is_plain(lanes)
         if read_stride(compute, broadcast, lane) == 0 and (along == 1 or (packable and along)):
             row = _row_axis(compute, lanes, broadcast, lane)
             return _sized(compute, lane, row, broadcast, target)
@@ -151,15 +108,6 @@ class Rows:
 
     axis: int
     shared: int
-
-
-def _is_plain(read: ReadOp) -> bool:
-    """Whether a read's indices are axes themselves, as packing wants."""
-    return (
-        read.fill is None
-        and not read.symbols
-        and all(e in [dim(i) for i in range(read.map.data.num_dims)] for e in read.map.data.results)
-    )
 
 
 def _row_axis(compute: Compute, streamed: ReadOp, broadcast: ReadOp, lane: int) -> Rows | None:
@@ -237,11 +185,7 @@ def rows_in_cache(compute: Compute, read: ReadOp, axis: int, target: Target) -> 
     Their lines lie a stride apart; those a multiple of a cache way apart share one place of it.
     """
     stride = read_stride(compute, read, axis)
-    if not stride:
-        return target.registers
-    way = target.l1_bytes // target.l1_ways
-    places = way // gcd(way, 4 * stride)
-    return places * target.l1_ways
+    return target.l1_keeps(4 * stride) if stride else target.registers
 
 
 def _rows(height: int, shared: int, limit: int) -> int:
@@ -256,7 +200,7 @@ def pack_factors(schedule: Schedule, facts: Kernel, compute: Compute, tile: Regi
     product = compute.product()
     assert product is not None
     for read in product:
-        if facts.is_const(read.source) and _is_plain(read) and _only_reader(facts, read):
+        if facts.is_const(read.source) and is_plain(read) and _only_reader(facts, read):
             layout = packed_layout(compute, read, tile)
             if layout is not None:
                 schedule.pack(facts.name(read.source), layout)

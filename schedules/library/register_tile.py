@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute
 
@@ -52,6 +53,12 @@ def nest_tile(
         schedule.reorder(*loops.whole, *loops.inside)
         _attach(schedule, compute, tile, loops)
     _mark(schedule, loops.inside, tile)
+
+
+def prefetch_distance(products: int, target: Target) -> int:
+    """Iterations of so many multiply-adds that pass while memory brings a line."""
+    cycles = products / (target.lanes * target.fma_per_cycle)
+    return max(1, round(target.memory_latency / cycles))
 
 
 def _attach(schedule: Schedule, compute: Compute, tile: RegisterTile, loops: TileLoops) -> None:

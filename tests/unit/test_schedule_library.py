@@ -233,9 +233,16 @@ def test_reductions_over_any_axes(shape: tuple[int, ...], axes: str, combiner: s
 
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("epilogue", [False, True])
-def test_panels_of_a_large_dynamic_factor_are_copied(machine: str, epilogue: bool) -> None:
-    """x [73, 707] times w [707, 603], which is larger than the second cache: tails everywhere."""
-    m, k, n = 73, 707, 603
+@pytest.mark.parametrize(
+    ("m", "n", "how"), [(243, 603, "cache_read"), (73, 1024, "cache_read"), (73, 603, "prefetch")]
+)
+def test_panels_of_a_large_dynamic_factor(
+    machine: str, epilogue: bool, m: int, n: int, how: str
+) -> None:
+    """x [m, 707] times w [707, n]: copied where many rows pass, or where rows of w displace each
+    other in the second cache; else asked for as they lie.
+    """
+    k = 707
     result = type_of((m, n))
     last = f"%y = te.compute @y [i: {m}, j: {n}] {{ max(%c[i, j] + %b[j], 0.0) }} : {result}"
     text = f"""
@@ -251,7 +258,8 @@ def test_panels_of_a_large_dynamic_factor_are_copied(machine: str, epilogue: boo
     assert isinstance(made, KernelOp)
     kernel = KernelConverter(made).convert()
     schedule = schedule_kernel(kernel, resolve(machine), "fast")
-    assert any(op.name == "sched.cache_read" for op in schedule.body.block.ops)
+    ways = {"sched.cache_read", "sched.prefetch"}
+    assert ways & {op.name for op in schedule.body.block.ops} == {f"sched.{how}"}
     form_tiles(kernel)
     (got,) = runnable(kernel, resolve(machine))(*inputs)
     exact = inputs[0].astype(np.float64) @ inputs[1]
