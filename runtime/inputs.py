@@ -19,7 +19,7 @@ def joined(inputs: Mapping[str, object] | None, named: dict[str, object]) -> Map
     """
     if inputs is None:
         return named
-    if type(inputs) is not dict:
+    if not isinstance(inputs, dict):
         check_mapping("inputs", inputs)
     return {**inputs, **named} if named else inputs
 
