@@ -21,13 +21,16 @@ from ...dialects.loop import ReadOp, buffer_type
 from ...targets import Target
 from ..replay import Schedule
 from .analysis import Compute, Kernel, is_plain, read_stride, streamed
-from .register_tile import RegisterTile, prefetch_distance
+from .register_tile import RegisterTile, fma_cycles, prefetch_distance
 
 PANEL_SHARE = 0.6
 """Of the second cache, what a panel may take."""
 FEW_PASSES = 16
 """Passes over a panel before its copy has paid: making it costs about as much as one of them, and
 each pass over it is a twentieth faster. Measured for 2 to 30 passes over 512 and 768 rows."""
+ROW_CYCLES = 13
+"""Work for each row of a panel beside which its page and its lines are found as it lies. In 6, those
+of tiles for AVX2, they are not: three quarters of the speed."""
 
 
 def panels_first(compute: Compute, tile: RegisterTile, target: Target) -> bool:
@@ -64,7 +67,7 @@ def copy_panels(
 ) -> PanelCopy | None:
     """Read a computed factor through a copy, which is yet to be placed, where that pays."""
     factor = _computed(facts, compute, tile)
-    if factor is None or (_passes(compute, tile) <= FEW_PASSES and _stays(compute, factor, target)):
+    if factor is None or _reads_as_it_lies(compute, tile, factor, target):
         return None
     copy = schedule.cache_read(facts.name(factor.source), compute.symbol, "scratch")
     lanes = next(i for i, e in enumerate(factor.map.data.results) if tile.lane in used(e)[0])
@@ -91,11 +94,19 @@ def _computed(facts: Kernel, compute: Compute, tile: RegisterTile) -> ReadOp | N
     return read if given and is_plain(read) else None
 
 
-def _stays(compute: Compute, factor: ReadOp, target: Target) -> bool:
-    """Whether a panel stays in the second cache as it lies, its rows not displacing each other."""
+def _reads_as_it_lies(compute: Compute, tile: RegisterTile, factor: ReadOp, target: Target) -> bool:
+    """Whether few tiles of rows read a panel, and do not wait for it.
+
+    It has to stay in the second cache, its rows not displacing each other.
+    """
     stride = read_stride(compute, factor, len(compute.axes) - 1)
     rows = prod(axis.size for axis in compute.reduce)
-    return stride is not None and rows <= target.l2_keeps(4 * stride)
+    return (
+        _passes(compute, tile) <= FEW_PASSES
+        and fma_cycles(tile.rows * tile.width, target) >= ROW_CYCLES
+        and stride is not None
+        and rows <= target.l2_keeps(4 * stride)
+    )
 
 
 def _factors(compute: Compute, tile: RegisterTile) -> tuple[ReadOp, ReadOp]:

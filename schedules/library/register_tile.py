@@ -57,8 +57,12 @@ def nest_tile(
 
 def prefetch_distance(products: int, target: Target) -> int:
     """Iterations of so many multiply-adds that pass while memory brings a line."""
-    cycles = products / (target.lanes * target.fma_per_cycle)
-    return max(1, round(target.memory_latency / cycles))
+    return max(1, round(target.memory_latency / fma_cycles(products, target)))
+
+
+def fma_cycles(products: int, target: Target) -> float:
+    """Cycles that so many multiply-adds take at best."""
+    return products / (target.lanes * target.fma_per_cycle)
 
 
 def _attach(schedule: Schedule, compute: Compute, tile: RegisterTile, loops: TileLoops) -> None:
