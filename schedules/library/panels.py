@@ -29,8 +29,8 @@ FEW_PASSES = 16
 """Passes over a panel before its copy has paid: making it costs about as much as one of them, and
 each pass over it is a twentieth faster. Measured for 2 to 30 passes over 512 and 768 rows."""
 ROW_CYCLES = 13
-"""Work for each row of a panel beside which its page and its lines are found as it lies. In 6, those
-of tiles for AVX2, they are not: three quarters of the speed."""
+"""Work for each row of a panel in which its page and its lines are found as it lies. 6, those of
+tiles for AVX2, are too few: that was three quarters of the speed."""
 
 
 def panels_first(compute: Compute, tile: RegisterTile, target: Target) -> bool:

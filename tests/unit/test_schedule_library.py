@@ -242,7 +242,7 @@ def test_panels_of_a_large_dynamic_factor(
     """x [m, 707] times w [707, n]: copied where many rows pass, or where rows of w displace each
     other in the second cache; else, if tiles are large, asked for as they lie.
     """
-    if resolve(machine).lanes < 16:
+    if resolve(machine).vector_bits == 256:
         how = "cache_read"
     k = 707
     result = type_of((m, n))
