@@ -216,6 +216,11 @@ def test_a_mistake_is_shown_in_the_text(text: str, message: str, column: int) ->
     assert caught.value.where == "rule 'Mine'"
 
 
+def test_a_rule_has_an_equation() -> None:
+    with pytest.raises(PassError, match="rule 'Mine': it has no equation"):
+        rule("Mine")
+
+
 RELUS = """
 func.func @main(%x: tensor<3xf32>) -> tensor<3xf32> {
   %0 = graph.relu(%x) : tensor<3xf32>
