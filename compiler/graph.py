@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from xdsl.dialects.builtin import ModuleOp, NameLoc
@@ -17,7 +16,7 @@ from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ..core import extensions
-from ..core.errors import PassError
+from ..core.errors import PassError, did_you_mean
 from ..frontends.symbol import Symbol, module_of
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..runtime.arrays import Array
@@ -144,8 +143,7 @@ class Graph:
         known = {*CATALOG, *extensions.table(KIND)}
         for name in names:
             if name not in known:
-                close = get_close_matches(name, sorted(known), 1)
-                hint = f"did you mean '{close[0]}'?" if close else None
+                hint = did_you_mean(name, sorted(known))
                 raise PassError(f"there is no pass '{name}'", hint=hint)
         module = self.module.clone()
         run_passes(names, module, Timings())

@@ -20,14 +20,13 @@ from xdsl.dialects.builtin import (
     FusedLoc,
     IntAttr,
     LocationAttr,
-    NameLoc,
     NoneAttr,
     StringAttr,
     SymbolRefAttr,
 )
 from xdsl.ir import Attribute, Operation
 
-from ..core.locations import parts
+from ..core.locations import parts, source_name, source_names
 from ..core.walk import walk
 from ..dialects import sched, te
 from ..dialects.loop import ForOp, KernelOp
@@ -62,7 +61,7 @@ class KernelLevels:
 
     @property
     def nodes(self) -> list[str]:
-        """Names of the model's nodes that it came from."""
+        """Names of the model's nodes, or lines of its text, that it came from."""
         return self.levels[NODES].lines
 
 
@@ -93,8 +92,7 @@ class KernelTracer(KernelWatcher):
         self.result = KernelLevels()
         self.line_table = LineTable()
         self._symbol = name
-        self._nodes: list[str] = []
-        self.result.levels[NODES] = Level(self._nodes, [])
+        self.result.levels[NODES] = Level([], [])
         self._num_primitives = 0
         self._lines: list[int] = []
         """Of the primitives, in the text of the schedule, which is known when all have been run."""
@@ -141,6 +139,9 @@ class KernelTracer(KernelWatcher):
         text = listing(kernel)
         kernel.sym_name = StringAttr(self._symbol)
         locations = {op: op.location for op in text.lines}
+        if len(self.result.levels) == 1:  # the first text: its ops have the model's locations
+            names = source_names(locations.values())
+            self.result.levels[NODES] = Level(names, [[] for _ in names])
         self.result.levels[number] = self._level(text, locations)
         text.set_locations(NAMES[number])
 
@@ -154,15 +155,11 @@ class KernelTracer(KernelWatcher):
 
     def _places(self, location: LocationAttr | None) -> Iterator[Place]:
         for part in parts(location) if location is not None else ():
-            if isinstance(part, NameLoc):
-                name = part.desc.data
-                if name not in self._nodes:
-                    self._nodes.append(name)
-                    self.result.levels[NODES].origins.append([])
-                yield NODES, self._nodes.index(name) + 1
-            elif isinstance(part, FileLineColLoc) and part.filename.data in NAMES:
+            if isinstance(part, FileLineColLoc) and part.filename.data in NAMES:
                 level, line = NAMES.index(part.filename.data), part.line.data
                 yield level, self._lines[line - 1] if level == SCHEDULE else line
+            elif (name := source_name(part)) in self.result.nodes:
+                yield NODES, self.result.nodes.index(name) + 1
 
 
 _Print = tuple[Operation | None, dict[str, Attribute]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -13,7 +12,7 @@ from xdsl.utils.exceptions import DiagnosticException
 
 from ..core import extensions
 from ..core.catalog import Catalog
-from ..core.errors import PassError
+from ..core.errors import PassError, did_you_mean
 from ..core.verifier import problems
 from ..dialects import context
 from ..lowering import CONVERSIONS
@@ -80,8 +79,7 @@ class Placed:
             ours = {each for names in PHASES.values() for each in names}
             known = sorted(ours | extensions.known(KIND).keys())
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+            hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
             raise PassError(f"the pipeline has no {kind} '{name}'", where=where, hint=hint)
 
     def put(self, name: str, names: list[str], phase: str | None) -> None:

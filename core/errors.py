@@ -6,6 +6,8 @@ Every refusal says what, where, why, and what would help. A bug in the compiler 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class NncError(Exception):
     """Root of all errors that a user can cause and mend.
@@ -53,3 +55,11 @@ class PassError(NncError):
 
 class ScheduleError(NncError):
     """A schedule primitive that would change the meaning, with the dependence that forbids it."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    """A hint for a name that is unknown, if one of those that are known is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, list(known), 1)
+    return f"did you mean '{near[0]}'?" if near else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
+from pathlib import PurePath
 from typing import cast
 
 from xdsl.dialects.builtin import (
@@ -61,6 +62,23 @@ def parts(location: Attribute) -> tuple[LocationAttr, ...]:
     if isinstance(location, CallSiteLoc):
         return parts(location.callee) or parts(location.caller)
     return (location,) if isinstance(location, FileLineColLoc | NameLoc) else ()
+
+
+def source_name(part: LocationAttr) -> str | None:
+    """What a single location is called: a model's node, or the line of a text (`net.nn:3`)."""
+    if isinstance(part, NameLoc):
+        return part.desc.data
+    if isinstance(part, FileLineColLoc):
+        return f"{PurePath(part.filename.data).name}:{part.line.data}"
+    return None
+
+
+def source_names(locations: Iterable[Attribute]) -> list[str]:
+    """Which nodes of a model these are, each once, in order; without names, lines of its text."""
+    single = [part for location in locations for part in parts(location)]
+    named = [part for part in single if isinstance(part, NameLoc)]
+    names = map(source_name, named or single)
+    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def fuse(locations: Iterable[LocationAttr]) -> LocationAttr:

@@ -7,14 +7,13 @@ and those that users register.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from math import gcd
 from typing import Any, cast
 
 from ..core import extensions
-from ..core.errors import UnsupportedError
+from ..core.errors import UnsupportedError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -126,11 +125,8 @@ def resolve(name: str = "cpu") -> Target:
     if name in users:
         return users[name].value
     known = ["cpu", *TARGETS, *users]
-    near = get_close_matches(name, known, 1)
-    raise UnsupportedError(
-        f"unknown target '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"targets: {', '.join(known)}",
-    )
+    hint = did_you_mean(name, known) or f"targets: {', '.join(known)}"
+    raise UnsupportedError(f"unknown target '{name}'", hint=hint)
 
 
 @cache

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from xdsl.ir import Dialect, Operation
 
 from ...core import extensions
-from ...core.errors import NncError, UnsupportedError
+from ...core.errors import NncError, UnsupportedError, did_you_mean
 from . import (
     activations,
     binary,
@@ -136,7 +136,7 @@ def operator(name: str) -> Operator:
     found = find(name)
     if found is None:
         raise UnsupportedError(
-            f"there is no operator '{name}'", hint=_near(name, operators())
+            f"there is no operator '{name}'", hint=did_you_mean(name, operators())
         ) from None
     return found
 
@@ -240,13 +240,6 @@ def set_meaning(*names: str) -> Callable[[Meaning], Meaning]:
 def set_definition(name: str, definition: Callable[..., Any] | str) -> None:
     """Says how an operator is lowered: a function to te, or HOST."""
     operator(name).definition = definition
-
-
-def _near(name: str, names: Mapping[str, object]) -> str | None:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean '{close[0]}'?" if close else None
 
 
 _OPERATIONS: list[type[Operation]] = [ConstantOp, KernelOp, YieldOp, *_BUILTIN]

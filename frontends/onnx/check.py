@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 import onnx
 from onnx import AttributeProto, defs
 
-from ...core.errors import ModelError, UnsupportedError
+from ...core.errors import ModelError, UnsupportedError, did_you_mean
 from .node import DEFAULT_DOMAINS, describe_node, operator_name
 
 NEWEST_OPSET = min(28, defs.onnx_opset_version())
@@ -93,11 +92,10 @@ def check_node(node: onnx.NodeProto, name: str, version: int) -> None:
     given = {attribute.name: attribute for attribute in node.attribute}
     for key, attribute in given.items():
         if key not in schema.attributes:
-            close = get_close_matches(key, list(schema.attributes), 1)
             raise ModelError(
                 f"{node.op_type} of opset {version} has no attribute '{key}'",
                 where=describe_node(name),
-                hint=f"did you mean '{close[0]}'?" if close else None,
+                hint=did_you_mean(key, schema.attributes),
             )
         _check_attribute(node, name, attribute, schema.attributes[key])
     for key, definition in schema.attributes.items():
@@ -269,11 +267,10 @@ def _waiting(
 
 
 def _missing(tensor: str, where: str, candidates: Sequence[str]) -> ModelError:
-    close = get_close_matches(tensor, candidates, 1)
     return ModelError(
         f"reads '{tensor}', which no graph input, initializer or node gives",
         where=describe_node(where),
-        hint=f"did you mean '{close[0]}'?" if close else None,
+        hint=did_you_mean(tensor, candidates),
     )
 
 

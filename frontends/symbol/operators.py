@@ -13,12 +13,11 @@ import ast
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, TypeVar
 
-from ...core.errors import ModelError
+from ...core.errors import ModelError, did_you_mean
 from .symbol import Entry, NameManager, Node, Symbol
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -197,14 +196,9 @@ def _bind(
 def _attributes(operator: Operator, given: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key in given:
         if key not in operator.attributes:
-            close = get_close_matches(key, list(operator.attributes), 1)
-            raise ModelError(
-                f"{operator.name} has no attribute '{key}'",
-                where=where,
-                hint=f"did you mean '{close[0]}'?"
-                if close
-                else f"it has {', '.join(operator.attributes) or 'none'}",
-            )
+            known = operator.attributes
+            hint = did_you_mean(key, known) or f"it has {', '.join(known) or 'none'}"
+            raise ModelError(f"{operator.name} has no attribute '{key}'", where=where, hint=hint)
     values: dict[str, Any] = {}
     for key, parameter in operator.attributes.items():
         if key in given:

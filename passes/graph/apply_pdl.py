@@ -78,6 +78,8 @@ def read_patterns(path: str, ctx: Context) -> ModuleOp:
 
     try:
         text = Path(path).read_text()
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise PassError(f"cannot read the patterns in {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
         raise PassError(f"cannot read the patterns in {path}: {error}") from None
     return parse(text, path, ctx) if path.endswith(".nn") else parse_upstream(text, path, ctx)

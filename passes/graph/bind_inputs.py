@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from functools import cache
 from typing import cast
 
@@ -13,7 +12,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 from xdsl.rewriter import Rewriter
 
 from ...core.dtypes import dtype_name, element_type
-from ...core.errors import InputError, ModelError
+from ...core.errors import InputError, ModelError, did_you_mean
 from ...core.symbolic import Dim, Symbol, equal, substitute
 from ...core.walk import walk
 from ...dialects.graph.types import TensorInfo, info, layout, show, tensor_type
@@ -78,11 +77,9 @@ def bind_inputs(
 def _check_names(given: Sequence[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
-            close = get_close_matches(name, known, 1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise InputError(
-                f"the model has no input '{name}'", hint=f"{hint}inputs: {', '.join(known)}"
-            )
+            inputs = f"inputs: {', '.join(known)}"
+            hint = " ".join(filter(None, (did_you_mean(name, known), inputs)))
+            raise InputError(f"the model has no input '{name}'", hint=hint)
 
 
 def _bind_dtype(name: str, known: Attribute | None, dtype: str) -> Attribute:

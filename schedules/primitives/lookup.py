@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 
 from xdsl.ir import Block, Operation, SSAValue
 
-from ...core.errors import ScheduleError
+from ...core.errors import ScheduleError, did_you_mean
 from ...core.names import fresh
 from ...dialects.loop import AllocOp, ForOp, KernelOp, StmtOp
 
@@ -190,6 +189,5 @@ def listing(names: Sequence[str]) -> str:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """A hint for an unknown name."""
     ordered = sorted(known)
-    if near := get_close_matches(name, ordered, n=1):
-        return f"did you mean '{near[0]}'?"
-    return f"known: {', '.join(ordered)}" if ordered else "the kernel has none"
+    others = f"known: {', '.join(ordered)}" if ordered else "the kernel has none"
+    return did_you_mean(name, ordered) or others

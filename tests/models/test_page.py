@@ -199,3 +199,72 @@ def test_it_has_a_dark_side(page: Page):
     light = ground()
     page.emulate_media(color_scheme="dark")
     assert ground() != light
+
+
+def opened(page: Page) -> str:
+    return page.locator("#kernel h2").inner_text()
+
+
+def test_the_address_says_what_is_open(page: Page, browser: Browser):
+    page.locator(".node.contraction").nth(1).click()
+    second = page.url
+    page.locator(".node.contraction").nth(2).click()
+    page.locator("nav button", has_text="Passes").click()
+    assert page.url.endswith("#passes")
+    page.go_back()
+    page.wait_for_selector("#kernel:visible")
+    assert opened(page) == "conv_hard_swish_2"
+    page.go_back()
+    page.wait_for_function("url => location.href === url", arg=second)
+    page.wait_for_selector(".node.selected[data-node='2']")
+    page.go_forward()
+    page.wait_for_selector(".node.selected[data-node='3']")
+    page.evaluate("location.hash = '#Conv.30'")
+    page.wait_for_selector(".chip[data-name='Conv.30']")
+    for unknown in ("#node-4000", "#%E0%A4%A", "#nothing", ""):
+        page.evaluate("hash => { location.hash = hash }", unknown)
+        page.wait_for_selector("#summary:visible")
+
+
+def test_it_is_used_by_keys(page: Page):
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.wait_for_selector(".node.selected[data-node='1']")
+    page.keyboard.press("k")
+    page.wait_for_selector(".node.selected[data-node='0']")
+    page.locator("nav button", has_text="Summary").press("Enter")
+    page.locator("tr[data-node]", has_text="softmax").press("Enter")
+    page.wait_for_selector(".levels .lines > div")
+    assert opened(page) == "softmax"
+    page.locator(".level h3", has_text="tiles").press("Enter")
+    assert page.locator(".level:visible").count() == 1
+    picture = page.locator("#canvas .all")
+    before = picture.get_attribute("transform")
+    page.locator("#canvas").press("ArrowUp")
+    moved = picture.get_attribute("transform")
+    page.locator("#canvas").press("+")
+    assert len({before, moved, picture.get_attribute("transform")}) == 3
+
+
+def test_what_is_looked_for_can_be_read(page: Page):
+    page.locator("#zoom button", has_text="fit").click()
+    canvas, last = page.locator("#canvas").bounding_box(), page.locator(".node.output")
+    box = last.bounding_box()
+    assert canvas is not None
+    assert box is not None
+    assert box["y"] + box["height"] <= canvas["y"] + canvas["height"]
+    assert page.locator(".graph.far").count() == 1
+    find(page, "Conv.20")
+    assert page.locator(".graph.far").count() == 0
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1440, 3), (700, 2), (390, 1)])
+def test_panes_stay_wide_enough(page: Page, width: int, columns: int):
+    page.set_viewport_size({"width": width, "height": 900})
+    find(page, "Conv.2")
+    boxes = [pane.bounding_box() for pane in page.locator(".level").all()]
+    found = [box for box in boxes if box is not None]
+    assert len({box["x"] for box in found}) == columns
+    assert min(box["width"] for box in found) >= 280
+    assert min(box["height"] for box in found) >= 240
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

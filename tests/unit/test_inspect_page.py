@@ -90,6 +90,26 @@ def test_the_page_holds_the_network_and_every_level(model: str):
     assert "cse" in idle
 
 
+def test_a_text_is_named_by_its_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("net.nn").write_text(
+        "func.func @main(%x: tensor<8x16xf32>, %w: tensor<16x32xf32>) -> tensor<8x32xf32> {\n"
+        "  %0 = graph.matmul(%x, %w) : tensor<8x32xf32>\n"
+        "  %1 = graph.relu(%0) : tensor<8x32xf32>\n"
+        "  func.return %1\n}\n"
+    )
+    assert main(["inspect", "net.nn", "--html", "out.html"]) == 0
+    html = Path("out.html").read_text("utf-8")
+    data = embedded(html)
+    (called,) = [node for node in data["nodes"] if node["kernels"]]
+    assert called["rows"] == [["matmul", "net.nn:2"], ["relu", "net.nn:3"]]
+    nodes, te = blob(html, data["kernels"][called["kernels"][0]]["blob"])[:2]
+    assert nodes["lines"] == ["net.nn:2", "net.nn:3"]
+    for line, places in zip(te["lines"], te["from"], strict=True):
+        if "te.compute" in line:
+            assert places == [1 if "@matmul" in line else 2]
+
+
 def test_names_cannot_leave_their_place(model: str):
     assert main(["inspect", model, "--html", "out.html", "--svg", "out.svg"]) == 0
     html = Path("out.html").read_text("utf-8")

@@ -13,7 +13,7 @@ from xdsl.ir import Operation
 from nnc.core.dtypes import element_type
 from nnc.core.errors import PassError
 from nnc.core.explain import explaining
-from nnc.core.irtypes import float_attr
+from nnc.core.irtypes import float_attr, int_values
 from nnc.core.locations import describe
 from nnc.core.rewriting import rewrite
 from nnc.core.walk import walk
@@ -79,6 +79,7 @@ WRONG = {
     "rounding": "x / C -> x * (1 / C) if is_float(x)",
     "another order": "(x + y) + z -> x + (y + z)",
     "element type": "cast(cast(x, to=f16), to=f32) -> cast(x, to=f32)",
+    "rounded twice": "cast(cast(x, to=f32), to=f16) -> cast(x, to=f16)",
     "unsigned": "cast(cast(x, to=ui8), to=i32) -> cast(x, to=i32)",
     "integers by floats": "cast(cast(x, to=f64), to=i8) -> cast(x, to=i8)",
     "axis": "softmax(x, axis=0) -> softmax(x, axis=1)",
@@ -130,6 +131,39 @@ def test_operands_may_be_drawn_by_a_function(text: str) -> None:
         check(rule("Wrong", text), draws=OPERANDS[text])
 
 
+def test_infinity_is_near_nothing_else() -> None:
+    """Rounding is allowed, which is relative: all finite numbers are less than an infinite part."""
+    with pytest.raises(PassError, match=r"the left side is -?inf, the right side -?[0-9]"):
+        check(rule("Wrong", "log(exp(x)) -> x if is_float(x)", uses=[is_float]), ulps=8)
+
+
+def draw_cube(random: np.random.Generator) -> Any:
+    return random.normal(size=(2, 3, 4)).astype(np.float32)
+
+
+def is_identity(p: Any) -> bool:
+    """It moves an axis"""
+    return int_values(p) == (0, 1, 2)
+
+
+def test_attributes_may_be_drawn_as_python_writes_them() -> None:
+    def draw_order(random: np.random.Generator) -> Any:
+        return random.permutation(3)
+
+    def draw_swap(random: np.random.Generator) -> Any:
+        del random
+        return [1, 0, 2]
+
+    draws = {"x": draw_cube, "p": draw_order}
+    text = "transpose(x, perm=p) -> x"
+    check(rule("Right", f"{text} if is_identity(p)", uses=[is_identity]), draws=draws)
+    with pytest.raises(PassError, match="left side"):
+        check(rule("Wrong", text), draws={"x": draw_cube, "p": draw_swap})
+    with pytest.raises(PassError, match="nothing says what the attribute 'p' can be") as caught:
+        check(rule("Wrong", text))
+    assert caught.value.hint == "draws={'p': lambda random: ...}"
+
+
 def test_a_rule_that_hardly_ever_fires_is_not_checked() -> None:
     with pytest.raises(PassError, match="fired on 0 of 50 drawings"):
         check(rule("Rare", "conv(x, w, group=7) -> x"), count=50)
@@ -156,7 +190,7 @@ MISTAKES = [
     ("relu(x[0]) -> x", "expected an operator, a name or a number", 5),
     ("transpose(x, perm={}) -> x", "expected a name, a number, a list or a function", 18),
     ("relu(x) -> x if x", "expected a function of names", 16),
-    ("relu(x, y) -> x", "graph.relu takes 1 operands, not 2", 0),
+    ("relu(x, y) -> x", "graph.relu takes 1 operand, not 2", 0),
     ("relu(x) -> add(x)", "graph.add takes 2 operands, not 1", 11),
     ("transpose(x, permm=p) -> x", "graph.transpose has no attribute 'permm'; it has perm", 13),
     ("leaky_relu(x, alpha=0) -> x", "'alpha' of graph.leaky_relu cannot be 0 : i64; a float", 14),
@@ -166,6 +200,7 @@ MISTAKES = [
     ("split(x, n) -> x", "graph.split has several results: write a class", 0),
     ("relu(result) -> result", "'result' is what the left side gives", 5),
     ("relu(x) -> f(x)", "'f' is not on the left side", 11),
+    ("leaky_relu(relu(x, y)) -> x", "graph.relu takes 1 operand, not 2", 11),
     ("(y := x) + x -> y", "only the result of an operator can be named", 6),
 ]
 
@@ -179,6 +214,11 @@ def test_a_mistake_is_shown_in_the_text(text: str, message: str, column: int) ->
     assert shown == f"  {text}"
     assert caret.index("^") == 2 + column
     assert caught.value.where == "rule 'Mine'"
+
+
+def test_a_rule_has_an_equation() -> None:
+    with pytest.raises(PassError, match="rule 'Mine': it has no equation"):
+        rule("Mine")
 
 
 RELUS = """

@@ -54,7 +54,8 @@ def known(model: Model) -> Compiled:
     Raises: InputError: it is only known for given shapes.
     """
     if model.compiled is None:
-        raise InputError("kernels depend on the shapes", hint=_open_shapes(model))
+        hint = f"a number for each `?`: {_open_shapes(model)}"
+        raise InputError("kernels depend on the shapes", hint=hint)
     return model.compiled
 
 

@@ -48,6 +48,13 @@ class Row:
     work: Work | None = None
     limit: float | None = None
 
+    @property
+    def rates(self) -> tuple[float, float] | None:
+        """GFLOP/s and GB/s; `None` where nothing is known."""
+        if self.work is None or not self.seconds:
+            return None
+        return self.work.operations / self.seconds / 1e9, self.work.num_bytes / self.seconds / 1e9
+
 
 @dataclass
 class Report:
@@ -200,10 +207,9 @@ def _table(report: Report) -> Table:
 
 
 def _rates(row: Row) -> tuple[str, str, str]:
-    if row.work is None or row.limit is None or not row.seconds:
+    if row.rates is None or row.limit is None:
         return "", "", ""
-    gflops = row.work.operations / row.seconds / 1e9
-    gigabytes = row.work.num_bytes / row.seconds / 1e9
+    gflops, gigabytes = row.rates
     return f"{gflops:.1f}", f"{gigabytes:.1f}", f"{100 * row.limit / row.seconds:.0f}"
 
 

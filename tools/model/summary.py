@@ -15,6 +15,7 @@ from ...core.walk import walk
 from ...dialects.graph.base import ConstantOp, GraphOp
 from ...dialects.graph.pieces import ConcatOp
 from ...dialects.te import CallOp
+from ...lowering.program import KernelCode
 from ...passes.graph.places import is_in_place, tensor_bytes
 from ...runtime.executable import Executable
 from ...runtime.memory import MemoryUse
@@ -79,11 +80,15 @@ def kernel_grid(compiled: Compiled) -> Grid:
     for name, code in compiled.kernels.code.items():
         operators = Counter(compiled.operators.get(name, ()))
         shapes = ["x".join(map(str, arg.extents)) for arg in code.args[-code.num_outputs :]]
-        extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
         listed = [f"{n} {op}" if n > 1 else op for op, n in operators.items() if op != "yield"]
-        rows.append((name, ", ".join(listed), ", ".join(shapes), " | ".join(extents)))
+        rows.append((name, ", ".join(listed), ", ".join(shapes), parallel_text(code)))
     title = f"{len(compiled.kernels.code)} kernels, {distinct} distinct, {calls.total()} calls"
     return Grid(title, ("kernel", "operators", "shape", "parallel"), rows)
+
+
+def parallel_text(code: KernelCode) -> str:
+    """The iterations that threads share, by phase: `112 | 4`."""
+    return "1 thread" if code.alone else " | ".join(str(extent) for _, extent in code.phases)
 
 
 def host_grid(compiled: Compiled) -> Grid | None:

@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import fields, replace
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -99,6 +100,10 @@ def _run(flags: Flags) -> int:
 
 
 def _complain(diagnostic: Diagnostic, sources: dict[str, str]) -> None:
+    place = diagnostic.place
+    if place is not None and place.file not in sources:  # patterns of a pass, code of a plug-in
+        with suppress(OSError, UnicodeDecodeError):
+            sources[place.file] = Path(place.file).read_text("utf-8")
     print(diagnostic.render(sources), file=sys.stderr)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from itertools import pairwise
 from typing import NoReturn
 
+from ...core.errors import did_you_mean
 from ..terminal import add_color_flag
 from .report_flags import Group as _Group
 from .report_flags import add_reports, add_reproducers
@@ -127,9 +128,20 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     known = parser.spellings()
     arguments = list(_normalise(argv, frozenset(known)))
     flags, unknown = parser.parse_known_args(arguments, namespace=Flags(spellings=known))
+    stray = [name for name in unknown if not name.startswith("-")]
+    if stray:
+        parser.error(f"one file is read, not also '{stray[0]}'{_meant(argv)}")
     if unknown:
         refuse(flags, unknown)
     return flags
+
+
+def _meant(argv: Sequence[str]) -> str:
+    """A guess at a value that stands behind its flag, where `=` would have to be."""
+    for name, value in pairwise(argv):
+        if name in _BARE and not value.startswith("-"):
+            return f"; was {name}={value} meant?"
+    return ""
 
 
 def refuse(flags: Flags, unknown: Sequence[str], more: Sequence[str] = ()) -> NoReturn:
@@ -137,11 +149,8 @@ def refuse(flags: Flags, unknown: Sequence[str], more: Sequence[str] = ()) -> No
     parts: list[str] = []
     for argument in unknown:
         name = argument.partition("=")[0]
-        near = get_close_matches(name, [*flags.spellings, *more], 1)
-        what = "unknown argument" if name.startswith("-") else "one file is read, not also"
-        parts.append(f"{what} '{argument}'")
-        if near and name.startswith("-"):
-            parts[-1] += f", did you mean '{near[0]}'?"
+        guess = did_you_mean(name, [*flags.spellings, *more])
+        parts.append(f"unknown argument '{argument}'" + (f", {guess}" if guess else ""))
     _make_parser().error("; ".join(parts))
 
 

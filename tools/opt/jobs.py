@@ -7,12 +7,11 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from xdsl.dialects.builtin import ModuleOp
 
 from ...core import counters
-from ...core.errors import NncError
+from ...core.errors import NncError, did_you_mean
 from .flags import Flags
 from .instruments import Instrument
 from .pipeline import Step, build, render
@@ -82,9 +81,8 @@ class Job:
         with counters.counting(self.spans) as counted:
             yield
         for name in counted.unasked:
-            near = get_close_matches(name, counted.seen, 1)
-            guess = f", did you mean '{near[0]}'?" if near else ""
-            print(f"warning: debug counter '{name}' was never asked{guess}", file=sys.stderr)
+            words = (f"debug counter '{name}' was never asked", did_you_mean(name, counted.seen))
+            print(f"warning: {', '.join(filter(None, words))}", file=sys.stderr)
         if report:
             sys.stderr.write(counted.report())
 

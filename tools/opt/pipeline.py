@@ -15,7 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from difflib import get_close_matches
 from itertools import groupby
 from typing import NoReturn, cast
 
@@ -25,7 +24,7 @@ from xdsl.ir import Operation
 from xdsl.passes import ModulePass
 from xdsl.utils.arg_spec import ArgSpec, ParameterListType, ParameterType
 
-from ...core.errors import PassError
+from ...core.errors import PassError, did_you_mean
 from ...core.passes import OpPass, anchored
 from ...core.walk import children
 from .flags import Flags, refuse
@@ -156,11 +155,9 @@ def checked_options(
     known = {name: type_ for name, type_ in types.items() if name != "name"}
     options = {key.replace("-", "_"): value for key, value in spec.options.items()}
     for key in options.keys() - known.keys():
-        near = get_close_matches(key, known, 1)
-        offered = ", ".join(name.replace("_", "-") for name in known) or "none"
-        hint = f"did you mean '{near[0].replace('_', '-')}'?" if near else f"its options: {offered}"
-        message = f"{kind} '{spec.name}' has no option '{key.replace('_', '-')}'"
-        raise PassError(message, hint=hint)
+        wrong, offered = key.replace("_", "-"), [name.replace("_", "-") for name in known]
+        hint = did_you_mean(wrong, offered) or f"its options: {', '.join(offered) or 'none'}"
+        raise PassError(f"{kind} '{spec.name}' has no option '{wrong}'", hint=hint)
     for key, value in options.items():
         if value == () and "bool" in str(known[key]):
             options[key] = (True,)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from xdsl.context import Context
@@ -14,7 +13,7 @@ from xdsl.transforms import get_all_passes
 from xdsl.utils.target import Target
 
 from ...core.catalog import Catalog, constant, merge
-from ...core.errors import PassError
+from ...core.errors import PassError, did_you_mean
 from ...core.extensions import plugins, table
 from ...core.extensions.universes import universes
 from ...dialects import catalog
@@ -64,9 +63,8 @@ class Registry:
 
 
 def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
-    near = get_close_matches(name, list(known), 1)
     flag = {"pass": "--list-passes", "target": "--list-targets"}[kind]
-    hint = f"did you mean '{near[0]}'?" if near else f"nn-opt {flag} names them all"
+    hint = did_you_mean(name, known) or f"nn-opt {flag} names them all"
     raise PassError(f"unknown {kind} '{name}'", hint=hint)
 
 

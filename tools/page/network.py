@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xdsl.dialects.func import ReturnOp
@@ -11,10 +11,10 @@ from xdsl.ir import Attribute, BlockArgument, Operation, SSAValue
 
 from ...compiler.program import Compiled
 from ...core.dataflow import Node as FlowNode
-from ...core.dataflow import dataflow, model_names
+from ...core.dataflow import dataflow
 from ...core.dtypes import numpy_dtype
 from ...core.irtypes import tensor_element, tensor_shape
-from ...core.locations import describe
+from ...core.locations import describe, source_names
 from ...core.walk import walk
 from ...dialects import te
 from ...dialects.graph.base import ConstantOp, GraphOp
@@ -83,7 +83,7 @@ def network_of(compiled: Compiled, model: Operation) -> Network:
         name: op.name.removeprefix("graph.")
         for op in walk(model)
         if isinstance(op, GraphOp) and not isinstance(op, ConstantOp)
-        for name in node_names([op.location])
+        for name in source_names([op.location])
     }
     builder = _Builder(compiled, operators)
     builder.build()
@@ -91,11 +91,6 @@ def network_of(compiled: Compiled, model: Operation) -> Network:
     folded = [(op, name) for name, op in operators.items() if name not in named]
     order = {name: place for place, name in enumerate(operators)}
     return Network(builder.nodes, list(builder.edges), folded, order)
-
-
-def node_names(locations: Iterable[Attribute]) -> list[str]:
-    """Names of a model's nodes in locations, each once, in order."""
-    return list(dict.fromkeys(name for each in locations for name in model_names(each)))
 
 
 class _Builder:
@@ -165,7 +160,7 @@ class _Builder:
             and kernels[0] in self._kernels
         ):
             locations += [each.location for each in walk(self._kernels[kernels[0]])]
-        names = sorted(node_names(locations), key=lambda name: self._order.get(name, 0))
+        names = sorted(source_names(locations), key=lambda name: self._order.get(name, 0))
         return [(self._operators.get(name, ""), name) for name in names]
 
 

@@ -24,8 +24,10 @@ from .times import CallTime
 from .view import View
 
 LINE_KEY = 1_000_000
-"""A place is level * LINE_KEY + line, as page.js has it."""
+"""A place is level * LINE_KEY + line, as levels.js has it."""
 CONTEXT = 2
+"""Unchanged lines around a difference."""
+SCRIPTS = ("page.js", "picture.js", "levels.js", "search.js")
 
 
 def page(seen: View) -> str:
@@ -64,7 +66,7 @@ def page(seen: View) -> str:
         "summary": _summary(seen),
         "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
         "blobs": "\n".join(blobs.elements),
-        "script": resource("page.js"),
+        "script": "".join(map(resource, SCRIPTS)),
     }
     return _filled(resource("page.html"), parts)
 
@@ -169,7 +171,8 @@ def _calls(seen: View) -> str:
     for number in numbers:
         node = nodes[number]
         names = ", ".join(name for _, name in node.rows)
-        cells = "".join(f"<td>{escape(text)}</td>" for text in (node.title, node.shape, names))
+        cells = f'<td>{escape(node.title)}</td><td class="whole">{escape(node.shape)}</td>'
+        cells += f"<td>{escape(names)}</td>"
         rows.append(f'<tr data-node="{number}">{_time_cells(seen, number, timed)}{cells}</tr>')
     titles = "".join(f'<th class="right">{name}</th>' for name in head)
     titles += "".join(f"<th>{name}</th>" for name in ("kernel", "output", "nodes"))

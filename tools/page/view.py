@@ -105,8 +105,7 @@ def look_inside(
     for name in (op.sym_name.data for op in ops):
         symbol = kernels.symbols[name]
         code = kernels.code[name]
-        extents = ["1 thread"] if code.alone else [str(extent) for _, extent in code.phases]
-        seen.parallel[name] = " | ".join(extents)
+        seen.parallel[name] = summary.parallel_text(code)
         seen.same[name] = by_symbol.setdefault(symbol, name)
 
 
@@ -131,7 +130,6 @@ def _symbol(node: Node, compiled: Compiled) -> str:
 
 def _call_time(row: Row, total: float) -> CallTime:
     share = row.seconds / total if total else 0.0
-    if row.work is None or not row.seconds:
+    if row.rates is None:
         return CallTime(row.seconds, share)
-    gflops = row.work.operations / row.seconds / 1e9
-    return CallTime(row.seconds, share, row.limit, gflops, row.work.num_bytes / row.seconds / 1e9)
+    return CallTime(row.seconds, share, row.limit, *row.rates)

@@ -52,8 +52,8 @@ class Match(NearMiss):
         self.found[value] = op
         return (
             self._attributes(pattern, op)
-            and self._list(pattern.operand_values, op.operands, self._operand, "operands")
-            and self._list(pattern.type_values, op.result_types, self._type, "results")
+            and self._list(pattern.operand_values, op.operands, self._operand, "operand")
+            and self._list(pattern.type_values, op.result_types, self._type, "result")
         )
 
     @property
@@ -93,7 +93,9 @@ class Match(NearMiss):
         """Values one by one; a range, of which there is at most one, takes what is left."""
         spare = len(found) - sum(not is_range(each) for each in patterns)
         if spare < 0 or (spare and not any(map(is_range, patterns))):
-            return self.differs(f"it has {len(found)} {what}")
+            wanted = "more" if spare < 0 and any(map(is_range, patterns)) else len(patterns)
+            things = what if len(found) == 1 else f"{what}s"
+            return self.differs(f"it has {len(found)} {things}, the pattern {wanted}")
         at = 0
         for each in patterns:
             if is_range(each):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import NoReturn
 
 from xdsl.context import Context
@@ -11,7 +10,7 @@ from xdsl.dialects import pdl
 from xdsl.ir import Operation, SSAValue
 from xdsl.utils.exceptions import DiagnosticException
 
-from ....core.errors import PassError
+from ....core.errors import PassError, did_you_mean
 from ....core.explain import listener, why_not
 from ....core.locations import describe
 from ....core.rewriting import Pattern, Rewriter
@@ -96,8 +95,7 @@ class PdlRule(Pattern[Operation]):
                 self._fail(op, "makes an operation without a name")
         elif not self._is_known(op.opName.data, must_exist=is_built):
             name = op.opName.data
-            near = get_close_matches(name, _names(self.ctx, name), 1)
-            hint = f"did you mean '{near[0]}'?" if near else None
+            hint = did_you_mean(name, _names(self.ctx, name))
             self._fail(op, f"names the operation '{name}', which does not exist", hint)
         for values in (op.operand_values, op.type_values):
             if not is_built and sum(map(is_range, values)) > 1:

@@ -18,7 +18,7 @@ from xdsl.utils.exceptions import VerifyException
 from ....core.errors import NncError, PassError
 from ....core.rewriting import rewrite
 from .building import Array
-from .drawing import Draw, Drawing
+from .drawing import Draw, Drawing, attribute_names
 from .rule import Rule
 from .syntax import Equation
 
@@ -70,6 +70,7 @@ def _agree(left: Array, right: Array, ulps: float) -> Array:
     with np.errstate(all="ignore"):
         x, y = (np.asarray(side, np.float64) for side in (left, right))
         near = np.abs(x - y) <= np.maximum(ulps * eps * np.abs(x), float(exponents.tiny))
+    near &= np.isfinite(x) & np.isfinite(y)  # a part of infinity would be as far as anything
     return np.asarray(same | (x == y) | near)
 
 
@@ -90,10 +91,15 @@ def trials(
         count: how many drawings.
         draws: how values of the left side's names are drawn: attributes must, operands may be.
 
-    Raises: PassError: the right side is no valid IR, cannot be run, or matches itself.
+    Raises: PassError: the right side is no valid IR, cannot be run, or matches itself; or nothing
+        says how an attribute is drawn.
     """
     import numpy as np
 
+    for name in sorted(attribute_names(equation.left) - set(draws or {})):
+        message = f"nothing says what the attribute '{name}' can be\n  {equation.text.strip()}"
+        hint = f"draws={{'{name}': lambda random: ...}}"
+        raise PassError(message, where=_place(rule), hint=hint)
     alone = Rule(rule.name, [equation], rule.operators, rule.functions)
     for at in range(count):
         random = np.random.default_rng((seed, at))

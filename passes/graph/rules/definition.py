@@ -6,6 +6,7 @@ Its names mean something, and its operators take what they are given. Mistakes p
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -99,7 +100,8 @@ class Definition:
         count = len(apply.args)
         if count > most or (count < least and not takes_any):
             expected = f"{least}" if least == most else f"{least} to {most}"
-            self._fail(apply.operator, f"{cls.name} takes {expected} operands, not {count}")
+            word = "operand" if expected == "1" else "operands"
+            self._fail(apply.operator, f"{cls.name} takes {expected} {word}, not {count}")
 
     def _check_attribute(self, cls: type[GraphOp], name: str, value: AttributeExpression) -> None:
         known = cls.get_irdl_definition().properties
@@ -130,10 +132,15 @@ class Definition:
         try:
             return operator(f"graph.{name}").cls
         except UnsupportedError as error:
-            self._fail(name, error.message)
+            self.reader.fail(self._places(name)[0], error.message, error.hint)
 
     def _fail(self, word: str, message: str) -> NoReturn:
-        self.reader.fail(max(self.equation.text.find(word), 0), message)
+        self.reader.fail(self._places(word)[0], message)
 
     def _fail_right(self, word: str, message: str) -> NoReturn:
-        self.reader.fail(max(self.equation.text.rfind(word), 0), message)
+        self.reader.fail(self._places(word)[-1], message)
+
+    def _places(self, word: str) -> list[int]:
+        """Where a word begins in the text; the text itself for an operator that is a sign."""
+        whole = re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+        return [found.start() for found in whole.finditer(self.equation.text)] or [0]

@@ -11,6 +11,7 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.rewriter import Rewriter
 
 from ....core.dtypes import element_type, numpy_dtype
+from ....core.irtypes import as_attribute
 from ....dialects.graph.base import ConstantOp, GraphOp
 from ....dialects.graph.types import dims, element
 from .building import Array, Builder
@@ -34,7 +35,7 @@ SCALES = (2.0, 0.5, -4.0, 3.0, 0.1, -1.0, 1.0, 1e-30, 6.0)
 """What a constant is where it is no special number."""
 
 Draw: TypeAlias = "Callable[[np.random.Generator], Any]"
-"""Gives an attribute, or an array for an operand."""
+"""Gives an attribute or what stands for one, or an array for an operand."""
 
 
 class Drawing:
@@ -67,10 +68,10 @@ class Drawing:
             choice = rule.operators[family]
             self.match.classes[family] = choice[int(random.integers(len(choice)))]
         labels = {apply.label for apply in sides}
-        attributes = _attribute_names(equation.left)
+        attributes = attribute_names(equation.left)
         for name in sorted(names(equation.left) - labels):
             if name in attributes:
-                self.match.attributes[name] = draws[name](random)
+                self.match.attributes[name] = _attribute(draws[name](random))
             else:
                 self.match.values[name] = self.operand(name)
         self.result = self.build(equation.left)
@@ -164,7 +165,13 @@ class Drawing:
         return ModuleOp([FuncOp("main", type_, Region(self.block))])
 
 
-def _attribute_names(side: Apply) -> set[str]:
+def _attribute(drawn: Any) -> Attribute:
+    plain = getattr(drawn, "tolist", None)  # NumPy's numbers and arrays are none of Python's
+    return as_attribute(drawn if plain is None else plain())
+
+
+def attribute_names(side: Apply) -> set[str]:
+    """Names of attributes, which must be drawn by the caller's functions."""
     return {
         value.name
         for apply in applications(side)
@@ -184,7 +191,8 @@ def random_array(
     """Numbers, many of them equal, and what is special of the type among them.
 
     Of floats that is zeros of both signs, infinities, NaN, the least normal and subnormal number,
-    the greatest; of integers the least and the greatest.
+    the greatest, and what is rounded otherwise in two steps than in one; of integers the least and
+    the greatest.
     """
     import numpy as np
 
@@ -210,5 +218,10 @@ def _special(dtype: np.dtype[Any]) -> Array:
     sized = [info.tiny, info.smallest_subnormal, info.max]
     if dtype.kind != "f":  # bfloat16 has the exponents of f32
         sized = [info.tiny, info.tiny / 64, info.max / 2]
-    numbers = [0.0, np.inf, *map(float, sized)]
+    numbers = [0.0, np.inf, *map(float, sized), *_beside_ties(int(info.nmant))]
     return np.array([*numbers, *(-number for number in numbers), np.nan]).astype(dtype)
+
+
+def _beside_ties(bits: int) -> list[float]:
+    """Numbers of so many bits, a little beyond the middle of two neighbours of a narrower type."""
+    return [1 + 2.0 ** -(few + 1) + 2.0 ** -(bits - 3) for few in (23, 10, 7) if few + 4 < bits]

@@ -10,7 +10,7 @@ from typing import Any
 
 from xdsl.ir import Operation
 
-from ....core.errors import ModelError
+from ....core.errors import ModelError, PassError
 from ....core.explain import listener, why_not
 from ....core.rewriting import Pattern, Rewriter
 from ....dialects.graph.base import GraphOp
@@ -126,6 +126,9 @@ def rule(
 
     Raises: PassError: an equation that means nothing, with the place in its text.
     """
+    if not equations:
+        hint = "rule('ReluOfRelu', 'relu(relu(x)) -> relu(x)')"
+        raise PassError("it has no equation", where=f"rule '{name}'", hint=hint)
     functions = {function.__name__: function for function in uses}
     found: dict[str, tuple[type[GraphOp], ...]] = {}
     read: list[Equation] = []

@@ -167,12 +167,12 @@ class Reader:
             found = self.conditions(self.parse(conditions, at + len(right) + len(has_conditions)))
         return Equation(self.text, pattern, replacement, found)
 
-    def fail(self, column: int, message: str) -> NoReturn:
+    def fail(self, column: int, message: str, hint: str | None = None) -> NoReturn:
         """Raise with the text and a caret under `column`."""
         raise PassError(
             f"{message}\n  {self.text}\n  {' ' * column}^",
             where=f"rule '{self.rule}'",
-            hint="docs/write-rule.md shows the notation",
+            hint=hint or "docs/write-rule.md shows the notation",
         )
 
     def parse(self, text: str, start: int) -> ast.expr:

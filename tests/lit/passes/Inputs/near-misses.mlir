@@ -6,3 +6,10 @@ pdl.pattern @relu_of_four : benefit(1) {
     pdl.replace %a with (%x : !pdl.value)
   }
 }
+pdl.pattern @without_results : benefit(1) {
+  %x = pdl.operand
+  %n = pdl.operation "graph.abs"(%x : !pdl.value)
+  pdl.rewrite %n {
+    pdl.replace %n with (%x : !pdl.value)
+  }
+}
