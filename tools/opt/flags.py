@@ -130,17 +130,20 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     flags, unknown = parser.parse_known_args(arguments, namespace=Flags(spellings=known))
     stray = [name for name in unknown if not name.startswith("-")]
     if stray:
-        parser.error(f"one file is read, not also '{stray[0]}'{_meant(argv)}")
+        parser.error(f"one file is read, not also '{stray[0]}'{_meant(argv, stray[0], known)}")
     if unknown:
         refuse(flags, unknown)
     return flags
 
 
-def _meant(argv: Sequence[str]) -> str:
-    """A guess at a value that stands behind its flag, where `=` would have to be."""
+def _meant(argv: Sequence[str], stray: str, known: Sequence[str]) -> str:
+    """A guess at why there are two files: a value behind its flag instead of `=`, or no flag."""
     for name, value in pairwise(argv):
         if name in _BARE and not value.startswith("-"):
             return f"; was {name}={value} meant?"
+        is_flag = name.startswith("-") and name not in known
+        if value == stray and is_flag and (guess := did_you_mean(name, known)):
+            return f"; for '{name}', {guess}"
     return ""
 
 
