@@ -19,7 +19,7 @@ from ..runtime.module import CompiledLibrary
 from .caching import open_store
 from .graph import Graph, create
 from .kernel_cache import KernelCache
-from .options import Options
+from .options import Options, checked_shapes
 from .program import compile_module
 from .signature import input_signatures
 from .timing import Timings
@@ -66,7 +66,7 @@ def build(
     names = input_names(main_function(module))
     known = {name: array for name, array in known.items() if name in names or name in given}
     dtypes = {name: array.dtype.name for name, array in known.items()}
-    shapes = {**{name: array.shape for name, array in known.items()}, **(shape or {})}
+    shapes = {**{name: array.shape for name, array in known.items()}, **checked_shapes(shape)}
     bind_inputs(module, {}, {**dtypes, **dtype} if isinstance(dtype, Mapping) else dtypes)
     specialize(module, shapes, dtype if isinstance(dtype, str) else None)
     _check_known(module)

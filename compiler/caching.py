@@ -24,7 +24,7 @@ from ..runtime import artifact
 from ..runtime.codec import decode, encode
 from ..runtime.signature import Signature
 from ..runtime.store import Store
-from .options import Options
+from .options import Options, checked_path
 
 if TYPE_CHECKING:
     from ..runtime.arrays import Array
@@ -49,7 +49,7 @@ def open_store(cache: Cache = None) -> Store | None:
     if isinstance(cache, Store):
         return cache
     if cache is not None and not isinstance(cache, bool):
-        return _store(os.fspath(cache))
+        return _store(checked_path("cache", cache))
     named = os.environ.get(VARIABLE, "")
     if cache is False or (cache is None and named == "off"):
         return None
@@ -98,7 +98,8 @@ class ModelCache:
         """The cache of a model; `None` for one that has no bytes to go by."""
         source = _Source.of(model)
         users = extensions.fingerprint()
-        if source is None or users is None or options.interpret:
+        chosen = None if schedules is None else _digest(Path(schedules))
+        if source is None or users is None or options.interpret or chosen == ABSENT:
             return None
         made_from = {
             "nnc": fingerprint(),
@@ -106,7 +107,7 @@ class ModelCache:
             "source": [source.kind, source.digest],
             "options": asdict(options),
             "shape": {name: list(extents) for name, extents in shape.items()},
-            "schedules": None if schedules is None else _digest(Path(schedules)),
+            "schedules": chosen,
         }
         text = json.dumps(made_from, sort_keys=True)
         return ModelCache(store, source, sha256(text.encode()).hexdigest())
@@ -233,8 +234,11 @@ def _status(path: Path) -> tuple[int, int]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return sha256(content).hexdigest()
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
+                return sha256(file.read()).hexdigest()
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                return sha256(content).hexdigest()
     except (OSError, ValueError):
         return ABSENT
 

@@ -27,7 +27,8 @@ def check_outputs(out: Mapping[str, Array], outputs: Sequence[Output]) -> dict[s
         if not isinstance(array, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InputError(f"expected an array to fill, got {type(array).__name__}", where=where)
         if array.dtype != spec.dtype:
-            message = f"expected dtype {spec.dtype.name}, got {array.dtype.name}"
+            order = "" if array.dtype.isnative else " in the other byte order"
+            message = f"expected dtype {spec.dtype.name}, got {array.dtype.name}{order}"
             raise InputError(message, where=where)
         expected = tuple(extent if extent >= 0 else "?" for extent in spec.shape)
         check_shape(where, array.shape, expected)

@@ -388,3 +388,14 @@ def test_errors_are_the_same_with_a_cache(tmp_path: Path):
             nnc.compile(path, shape={"z": (1,)}, cache=tmp_path / "cache")
         with pytest.raises(nnc.ModelError, match=r"none\.onnx"):
             nnc.compile("none.onnx", cache=tmp_path / "cache")
+
+
+def test_an_empty_file_of_schedules_does_not_stand_for_a_missing_one(tmp_path: Path):
+    path = write(tmp_path, dense())
+    schedules, cache = tmp_path / "s.nn", tmp_path / "cache"
+    schedules.write_text("")
+    nnc.compile(path, schedules=schedules, cache=cache)
+    assert "emit" not in nnc.compile(path, schedules=schedules, cache=cache).timings.seconds
+    schedules.unlink()
+    with pytest.raises(nnc.TextError, match="No such file"):
+        nnc.compile(path, schedules=schedules, cache=cache)
