@@ -6,13 +6,14 @@
     nnc bench model.onnx --threads 2 --against onnxruntime
     nnc bisect model.onnx --against onnxruntime
 
-Exit status 0, or 1 after any error.
+Exit status 0, 1 after any error, or 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from signal import SIGINT
 
 from .model.flags import Flags, parse_flags
 
@@ -20,10 +21,25 @@ from .model.flags import Flags, parse_flags
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nnc with these arguments (default: the command line's); its exit status."""
     flags = parse_flags(sys.argv[1:] if argv is None else argv)
+    try:
+        return _refusing(flags)
+    except KeyboardInterrupt:
+        if flags.debug:
+            raise
+        print("nnc: interrupted", file=sys.stderr)
+        return 128 + SIGINT
+
+
+def _refusing(flags: Flags) -> int:
+    """The command; what it refuses is a message."""
     from ..core.errors import NncError
     from ..core.extensions import scope
+    from .files import check_writable
 
     try:
+        for path in (flags.output, flags.html, flags.svg):
+            if path is not None:
+                check_writable(path)
         with scope(flags.plugins):
             return _run(flags)
     except NncError as error:
@@ -42,8 +58,10 @@ def _run(flags: Flags) -> int:
         return flags.command(flags) or 0
     except NncError:
         raise
-    except KeyboardInterrupt:
-        return 1
+    except MemoryError as error:
+        raise NncError(
+            f"not enough memory: {error}" if str(error) else "not enough memory"
+        ) from None
     except BrokenPipeError:
         sys.stderr.close()
         return 1

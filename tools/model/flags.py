@@ -20,7 +20,7 @@ class Flags(argparse.Namespace):
     model: str
     shapes: list[tuple[str, tuple[int, ...]]]
     inputs: list[str]
-    output: str | None
+    output: str | None = None
     threads: int | None
     target: str
     numerics: str
@@ -36,8 +36,8 @@ class Flags(argparse.Namespace):
     emit: str
     against: str | None
     profile: str | None
-    html: str | None
-    svg: str | None
+    html: str | None = None
+    svg: str | None = None
     rounds: int
     passes: str | None
     tolerance: float | None
