@@ -75,7 +75,8 @@ def checked_path(option: str, given: object) -> str:
 
     Raises: InputError: it is none.
     """
-    path = os.fspath(given) if isinstance(given, str | os.PathLike) else None
+    is_path = isinstance(given, str | os.PathLike)
+    path: object = os.fspath(cast("str | os.PathLike[str]", given)) if is_path else None
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(f"expected a path, got {given!r}", where=option)
     return path

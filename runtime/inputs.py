@@ -11,6 +11,9 @@ from ..core.errors import InputError
 from .arrays import Array, ready
 from .program import TensorSpec
 
+PLAIN: tuple[type, ...] = (bool, int, float, list, tuple)
+"""What has no dtype of its own."""
+
 
 def joined(inputs: Mapping[str, object] | None, named: dict[str, object]) -> Mapping[str, object]:
     """The inputs of a call that gives some in a mapping and some as keywords.
@@ -93,8 +96,7 @@ def as_array(name: str, value: object, dtype: np.dtype[np.generic]) -> Array:
             hint="give them one, as .filled(0)",
         )
     try:
-        plain = isinstance(value, bool | int | float | list | tuple)
-        array = _of_numbers(value, dtype) if plain else np.asarray(value)
+        array = np.asarray(value) if not isinstance(value, PLAIN) else _of_numbers(value, dtype)
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(
             f"not an array of {dtype.name}: {error}", where=f"input '{name}'"
@@ -120,8 +122,9 @@ def _of_numbers(value: object, dtype: np.dtype[np.generic]) -> Array:
 
 
 def _wrong_dtype(name: str, value: object, array: Array, dtype: np.dtype[np.generic]) -> InputError:
+    given = type(value).__name__
     is_array = array.dtype.kind in "biufc" or isinstance(value, np.ndarray)
-    kind = array.dtype.name if is_array else type(value).__name__
+    kind = array.dtype.name if is_array else given
     hint = f"convert it with .astype('{dtype.name}')" if is_array else None
     expected = "dtype" if is_array else "an array of"
     return InputError(

@@ -23,6 +23,7 @@ from ...lowering.program.packing import pack
 from ...passes.graph.bind_inputs import INPUT_NAMES
 from ...runtime.arrays import Array
 from ...runtime.inputs import accept
+from ...runtime.outputs import check_filled
 from ...runtime.program import TensorSpec
 from ..options import Options
 from ..program import Compiled, compile_module
@@ -92,8 +93,7 @@ class Function:
 
     def _write(self, tensor: Tensor, out: Array, result: Array) -> None:
         spec = self._specs[tensor]
-        if type(out) is not np.ndarray or out.shape != spec.shape or out.dtype != spec.dtype:
-            raise InputError(f"the output is no array of {spec}", where=f"output '{spec.name}'")
+        check_filled(spec.name, out, spec.shape, spec.dtype)
         np.copyto(out, result)
 
     def pack_inputs(self, layouts: Mapping[Tensor, BufferType]) -> None:

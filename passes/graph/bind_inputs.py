@@ -84,7 +84,7 @@ def _check_names(given: Sequence[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             inputs = f"inputs: {', '.join(known)}"
-            hint = " ".join(filter(None, (did_you_mean(name, known), inputs)))
+            hint = " ".join(filter(None, (did_you_mean(str(name), known), inputs)))
             raise InputError(f"the model has no input '{name}'", hint=hint)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 
 import nnc
+import nnc.symbol as sym
+from nnc.runtime.module import CompiledLibrary, GraphModule
 
 RELU = """
 func.func @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
@@ -110,3 +113,118 @@ def test_an_input_is_given_once():
     x = np.zeros((2, 3), np.float32)
     with pytest.raises(nnc.InputError, match="'x' given in the mapping and as a keyword"):
         relu()({"x": x}, x=x)
+
+
+def built() -> tuple[nnc.graph.Graph, CompiledLibrary, dict[str, Any]]:
+    total = sym.elemwise_add(sym.Variable("x"), sym.Variable("y"), name="sum")
+    return nnc.build(total, shape={"x": (4,)}, cache=False)
+
+
+FOUR = np.ones(4, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"graph": None}, "expected a graph or a symbol, got None"),
+        ({"graph": "m.onnx"}, "nnc.compile takes models"),
+        ({"dtype": 3}, "dtype: expected a dtype, got 3"),
+        ({"dtype": object}, "dtype object is not supported"),
+        ({"dtype": {"q": "int32"}}, "no input 'q'"),
+        ({"params": FOUR}, "params: expected arrays by name, got ndarray"),
+        ({"params": {1: FOUR}}, "no input '1'"),
+        ({"params": {"y": [[1], [1, 2]]}}, "params['y']: not an array"),
+        ({"shape": {"x": 4}}, "shape of input 'x': expected a tuple of extents, got 4"),
+    ],
+)
+def test_build_checks_its_arguments(options: dict[str, Any], message: str):
+    graph = sym.elemwise_add(sym.Variable("x"), sym.Variable("y"), name="sum")
+    arguments: dict[str, Any] = {"graph": graph, "shape": {"x": (4,)}, "cache": False, **options}
+    with pytest.raises(nnc.NncError) as caught:
+        nnc.build(**arguments)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.dtype(np.int32), {"x": np.int32, "y": "int32"}])
+def test_build_takes_the_dtypes_of_numpy(dtype: Any):
+    x = sym.elemwise_add(sym.Variable("x"), sym.Variable("y"))
+    graph, lib, _ = nnc.build(x, shape={"x": (4,)}, dtype=dtype, cache=False)
+    module = nnc.runtime.create(graph, lib, nnc.cpu())
+    module.run(x=np.full(4, 3, np.int32), y=np.full(4, 4, np.int32))
+    assert module.get_output(0).tolist() == [7] * 4
+
+
+def read_only() -> np.ndarray:
+    array = np.empty(4, np.float32)
+    array.flags.writeable = False
+    return array
+
+
+MODULE_MISTAKES: dict[str, Callable[[Any], object]] = {
+    "expected a number of the inputs, got array": lambda m: m.set_input(FOUR),
+    "expected a number of the inputs, got {": lambda m: m.set_input({"x": FOUR}),
+    "expected a number of the inputs, got 0.5": lambda m: m.get_input(0.5),
+    "there are 2 inputs, got index -1": lambda m: m.set_input(-1, FOUR),
+    "no input is called 'q'": lambda m: m.get_input("q"),
+    "no input is called 1": lambda m: m.load_params({1: FOUR}),
+    "params: expected arrays by name, got str": lambda m: m.load_params("p.safetensors"),
+    "expected a number of the outputs, got 'sum'": lambda m: m.get_output("sum"),
+    "there are 1 outputs, got index 1": lambda m: m.get_output(1),
+    "expected an array to fill, got list": lambda m: m.get_output(0, [0.0] * 4),
+    "expected dtype float32, got int64": lambda m: m.get_output(0, np.empty(4, np.int64)),
+    "expected shape [4], got [3]": lambda m: m.get_output(0, np.empty(3, np.float32)),
+    "the array to fill is read-only": lambda m: m.get_output(0, read_only()),
+}
+
+
+@pytest.fixture(scope="module")
+def module() -> GraphModule:
+    graph, lib, _ = built()
+    made = nnc.runtime.create(graph, lib, nnc.cpu(0))
+    made.run(x=FOUR, y=FOUR)
+    return made
+
+
+@pytest.mark.parametrize("message", MODULE_MISTAKES)
+def test_a_graph_module_checks_what_it_is_given(module: GraphModule, message: str):
+    with pytest.raises(nnc.InputError) as caught:
+        MODULE_MISTAKES[message](module)
+    assert message in str(caught.value)
+
+
+def test_a_graph_module_is_made_of_a_library_and_a_device():
+    graph, lib, _ = built()
+    create: Any = nnc.runtime.create
+    with pytest.raises(nnc.InputError, match=r"expected the code that nnc\.build made, got None"):
+        create(graph, None, nnc.cpu(0))
+    with pytest.raises(nnc.InputError, match="the code is made for cpu, got 'cpu'"):
+        create(graph, lib, "cpu")
+
+
+X = sym.Variable("x")
+SYMBOL_MISTAKES: dict[str, Callable[[Any], object]] = {
+    "operator 'add': expected a symbol, got None": lambda s: s.elemwise_add(X, None, name="add"),
+    "operator 'add': expected a symbol, got 1": lambda s: s.elemwise_add(X, 1, name="add"),
+    "operator 'all': expected a symbol, got [": lambda s: s.concatenate([X, X], name="all"),
+    "Group: expected a symbol, got None": lambda s: s.Group([X, None]),
+    "a variable needs a name, got 3": lambda s: s.Variable(3),
+    "variable 'v': expected an array as init, got 'q'": lambda s: s.Variable("v", init="q"),
+}
+GRAPH_MISTAKES: dict[str, Callable[[Any], object]] = {
+    "expected a symbol, got 'x'": lambda s: s.create("x"),
+    "expected the name of a pass, got 3": lambda s: s.create(X).apply([3]),
+}
+
+
+@pytest.mark.parametrize("message", SYMBOL_MISTAKES)
+def test_symbols_are_made_of_symbols(message: str):
+    with pytest.raises(nnc.NncError) as caught:
+        SYMBOL_MISTAKES[message](sym)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("message", GRAPH_MISTAKES)
+def test_graphs_are_made_of_symbols_and_changed_by_passes(message: str):
+    with pytest.raises(nnc.NncError) as caught:
+        GRAPH_MISTAKES[message](nnc.graph)
+    assert message in str(caught.value)
