@@ -93,7 +93,7 @@ def _contents(params: Mapping[str, Any] | None) -> dict[str, Array]:
     arrays: dict[str, Array] = {}
     for name, value in params.items():
         try:
-            arrays[name] = np.asarray(value)
+            arrays[name] = np.array(value)  # the caller may change it later
         except ValueError as error:
             raise InputError(f"not an array: {error}", where=f"params['{name}']") from None
     return arrays

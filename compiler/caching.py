@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import extensions
+from ..core.errors import ModelError
 from ..runtime import artifact
 from ..runtime.codec import decode, encode
 from ..runtime.signature import Signature
@@ -86,6 +87,7 @@ class ModelCache:
         self.store = store
         self._source, self._key = source, key
         self._files: tuple[tuple[str, str], ...] = ()
+        self._is_found = False
 
     @staticmethod
     def of(
@@ -121,10 +123,25 @@ class ModelCache:
             head: Head = decode(Head, json.loads(bytes(content)), {})
         except (TypeError, ValueError, LookupError):
             return None
-        if any(self._source.digest_of(name) != digest for name, digest in head.files):
+        if not self._has_files(head.files):
             return None
-        self._files = head.files
+        self._files, self._is_found = head.files, True
         return head
+
+    def check_same(self) -> None:
+        """Refuse a model that was found here, and whose files have changed before it was read.
+
+        Raises: ModelError.
+        """
+        if self._is_found and not (self._source.is_same and self._has_files(self._files)):
+            raise ModelError(
+                "has changed since it was given to nnc.compile",
+                where=str(self._source.path),
+                hint="compile it again",
+            )
+
+    def _has_files(self, files: Sequence[tuple[str, str]]) -> bool:
+        return all(self._source.digest_of(name) == digest for name, digest in files)
 
     def save_head(self, inputs: Sequence[Signature], outputs: Sequence[Signature]) -> None:
         """Keep the signature of the model that has just been read."""
@@ -198,6 +215,13 @@ class _Source:
             return self.path is None or _status(self.path) == self.status
         except OSError:
             return False
+
+    @property
+    def is_same(self) -> bool:
+        """Whether its content is still what it was, whenever it was written."""
+        if self.path is None or self.is_unchanged:
+            return True
+        return self.digest_of(self.path.name) == self.digest
 
     def other_files(self) -> list[str]:
         """Names of files beside this one that belong to the model."""

@@ -150,12 +150,17 @@ class Model:
 
     @cached_property
     def module(self) -> ModuleOp:
-        """The graph; not to be changed."""
+        """The graph; not to be changed.
+
+        Raises: NncError: it cannot be read; its file is another one than when it was compiled.
+        """
         from ..passes.graph.infer_shapes import specialize
         from .pipelines import verify
 
         with self.timings.stage("load"):
             module = self._load()
+        if self._cache is not None:
+            self._cache.check_same()
         verify(module, self.timings)
         with self.timings.stage("infer-shapes"):
             specialize(module, self._shapes)

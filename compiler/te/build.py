@@ -140,7 +140,8 @@ def _build(
     _check_kinds(args, params)
     schedule = outputs if isinstance(outputs, Schedule) else None
     kernel = outputs.source if isinstance(outputs, Schedule) else create_kernel(outputs, None, name)
-    contents = {x: accept(_spec(x, x.name), value) for x, value in params.items()}
+    # Copies: the caller may change the arrays later.
+    contents = {x: np.array(accept(_spec(x, x.name), value)) for x, value in params.items()}
     check_arguments(args, kernel, contents)
     if schedule is not None:
         schedule.check()

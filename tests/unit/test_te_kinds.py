@@ -67,3 +67,14 @@ def test_schedules_name_what_is_no_loop_or_tensor(message: str):
     with pytest.raises(nnc.NncError) as caught:
         STEPS[message](te.create_schedule(ONE))
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+def test_params_of_any_byte_order_are_copied(dtype: str):
+    size = 40000
+    x, w = te.placeholder((size,), name="x"), te.placeholder((size,), name="w", const=True)
+    y = te.compute((size,), lambda i: x[i] + w[i], name="y")
+    content = np.arange(size).astype(dtype)
+    f = te.build(y, [x, y], params={w: content})
+    content[:] = 0
+    np.testing.assert_array_equal(f(np.ones(size, np.float32)), np.arange(size) + 1)
