@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import BytesIO, TextIOWrapper
 from signal import SIGINT
 
 from .model.flags import Flags, parse_flags
@@ -20,6 +21,9 @@ from .model.flags import Flags, parse_flags
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nnc with these arguments (default: the command line's); its exit status."""
+    # A process may be started without them: what would be shown goes nowhere.
+    sys.stdout = sys.stdout or TextIOWrapper(BytesIO())
+    sys.stderr = sys.stderr or TextIOWrapper(BytesIO())
     flags = parse_flags(sys.argv[1:] if argv is None else argv)
     try:
         return _refusing(flags)
@@ -65,6 +69,8 @@ def _run(flags: Flags) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # of the system, not of ours: a full disk, a file that went away
+        raise NncError(error.strerror or str(error), where=_place(error)) from error
     except Exception as error:
         if flags.debug:
             raise
@@ -77,6 +83,10 @@ def _run(flags: Flags) -> int:
         print(f"nnc: internal error: {what}", file=sys.stderr)
         print("  help: this is a bug in the compiler; --debug shows the traceback", file=sys.stderr)
         return 1
+
+
+def _place(error: OSError) -> str | None:
+    return None if error.filename is None else str(error.filename)
 
 
 if __name__ == "__main__":

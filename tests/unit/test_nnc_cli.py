@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -342,6 +345,38 @@ def test_files_are_found_unwritable_before_the_model_is_read(
     name, *flags = command
     assert main([name, "none.onnx", *flags, path]) == 1
     assert UNWRITABLE[path] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--seed", "-1"], "argument --seed: expected a number of at least 0, got '-1'"),
+        (["--tolerance", "nan"], "argument --tolerance: expected a part, as 1e-4, got 'nan'"),
+        (["--tolerance", "-1"], "argument --tolerance: expected a part, as 1e-4, got '-1'"),
+    ],
+)
+def test_numbers_that_mean_nothing(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as caught:
+        main(["bisect", "m.onnx", *flags])
+    assert caught.value.code == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def write(flags: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("nnc.tools.model.run.run", write)
+    assert main(["run", "m.onnx"]) == 1
+    assert capsys.readouterr().err == "nnc: error: No space left on device\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_streams_may_be_closed(model: str, monkeypatch: pytest.MonkeyPatch, stream: str):
+    monkeypatch.setattr(sys, stream, None)
+    assert main(["run", model, "--shape", "x=2x4"]) == 0
 
 
 def test_ctrl_c_is_told_in_a_line(
