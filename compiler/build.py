@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -15,11 +16,12 @@ from ..frontends.symbol import Symbol
 from ..passes.graph.bind_inputs import INPUT_NAMES, bind_inputs, input_names, main_function
 from ..passes.graph.infer_shapes import specialize
 from ..runtime.arrays import Array
+from ..runtime.inputs import check_mapping
 from ..runtime.module import CompiledLibrary
 from .caching import open_store
 from .graph import Graph, create
 from .kernel_cache import KernelCache
-from .options import Options
+from .options import Options, checked_shapes
 from .program import compile_module
 from .signature import input_signatures
 from .timing import Timings
@@ -60,13 +62,17 @@ def build(
     options.check_runs_here()
     if isinstance(graph, Symbol):
         graph = create(graph)
+    if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
+        hint = "nnc.compile takes models, files and modules"
+        raise InputError(f"expected a graph or a symbol, got {graph!r}", hint=hint)
     module = graph.module.clone()
-    given = {name: np.asarray(value) for name, value in (params or {}).items()}
+    given = _contents(params)
+    dtype = _dtypes(dtype)
     known = {**graph.params, **given}
     names = input_names(main_function(module))
     known = {name: array for name, array in known.items() if name in names or name in given}
     dtypes = {name: array.dtype.name for name, array in known.items()}
-    shapes = {**{name: array.shape for name, array in known.items()}, **(shape or {})}
+    shapes = {**{name: array.shape for name, array in known.items()}, **checked_shapes(shape)}
     bind_inputs(module, {}, {**dtypes, **dtype} if isinstance(dtype, Mapping) else dtypes)
     specialize(module, shapes, dtype if isinstance(dtype, str) else None)
     _check_known(module)
@@ -77,6 +83,40 @@ def build(
     if kernels is not None:
         kernels.trim()
     return finished, CompiledLibrary(compiled.executable, known), known
+
+
+def _contents(params: Mapping[str, Any] | None) -> dict[str, Array]:
+    """Raises: InputError: no mapping, or something in it is no array."""
+    if params is None:
+        return {}
+    check_mapping("params", params)
+    arrays: dict[str, Array] = {}
+    for name, value in params.items():
+        try:
+            arrays[name] = np.array(value)  # the caller may change it later
+        except ValueError as error:
+            raise InputError(f"not an array: {error}", where=f"params['{name}']") from None
+    return arrays
+
+
+def _dtypes(given: object) -> str | dict[str, str]:
+    """Names of dtypes, which may be given as NumPy's own.
+
+    Raises: InputError: one is none.
+    """
+    if isinstance(given, Mapping):
+        pairs = cast("Mapping[str, object]", given)
+        return {name: _dtype_name(dtype) for name, dtype in pairs.items()}
+    return _dtype_name(given)
+
+
+def _dtype_name(given: object) -> str:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, np.dtype | type):
+        with suppress(TypeError):
+            return np.dtype(cast("type", given)).name
+    raise InputError(f"expected a dtype, got {given!r}", where="dtype", hint="dtype='float32'")
 
 
 def _check_known(module: ModuleOp) -> None:

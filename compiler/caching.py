@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core import extensions
+from ..core.errors import ModelError
 from ..runtime import artifact
 from ..runtime.codec import decode, encode
 from ..runtime.signature import Signature
 from ..runtime.store import Store
-from .options import Options
+from .options import Options, checked_path
 
 if TYPE_CHECKING:
     from ..runtime.arrays import Array
@@ -49,7 +50,7 @@ def open_store(cache: Cache = None) -> Store | None:
     if isinstance(cache, Store):
         return cache
     if cache is not None and not isinstance(cache, bool):
-        return _store(os.fspath(cache))
+        return _store(checked_path("cache", cache))
     named = os.environ.get(VARIABLE, "")
     if cache is False or (cache is None and named == "off"):
         return None
@@ -86,6 +87,7 @@ class ModelCache:
         self.store = store
         self._source, self._key = source, key
         self._files: tuple[tuple[str, str], ...] = ()
+        self._is_found = False
 
     @staticmethod
     def of(
@@ -98,7 +100,8 @@ class ModelCache:
         """The cache of a model; `None` for one that has no bytes to go by."""
         source = _Source.of(model)
         users = extensions.fingerprint()
-        if source is None or users is None or options.interpret:
+        chosen = None if schedules is None else _digest(Path(schedules))
+        if source is None or users is None or options.interpret or chosen == ABSENT:
             return None
         made_from = {
             "nnc": fingerprint(),
@@ -106,7 +109,7 @@ class ModelCache:
             "source": [source.kind, source.digest],
             "options": asdict(options),
             "shape": {name: list(extents) for name, extents in shape.items()},
-            "schedules": None if schedules is None else _digest(Path(schedules)),
+            "schedules": chosen,
         }
         text = json.dumps(made_from, sort_keys=True)
         return ModelCache(store, source, sha256(text.encode()).hexdigest())
@@ -120,10 +123,25 @@ class ModelCache:
             head: Head = decode(Head, json.loads(bytes(content)), {})
         except (TypeError, ValueError, LookupError):
             return None
-        if any(self._source.digest_of(name) != digest for name, digest in head.files):
+        if not self._has_files(head.files):
             return None
-        self._files = head.files
+        self._files, self._is_found = head.files, True
         return head
+
+    def check_same(self) -> None:
+        """Refuse a model that was found here, and whose files have changed before it was read.
+
+        Raises: ModelError.
+        """
+        if self._is_found and not (self._source.is_same and self._has_files(self._files)):
+            raise ModelError(
+                "has changed since it was given to nnc.compile",
+                where=str(self._source.path),
+                hint="compile it again",
+            )
+
+    def _has_files(self, files: Sequence[tuple[str, str]]) -> bool:
+        return all(self._source.digest_of(name) == digest for name, digest in files)
 
     def save_head(self, inputs: Sequence[Signature], outputs: Sequence[Signature]) -> None:
         """Keep the signature of the model that has just been read."""
@@ -198,6 +216,13 @@ class _Source:
         except OSError:
             return False
 
+    @property
+    def is_same(self) -> bool:
+        """Whether its content is still what it was, whenever it was written."""
+        if self.path is None or self.is_unchanged:
+            return True
+        return self.digest_of(self.path.name) == self.digest
+
     def other_files(self) -> list[str]:
         """Names of files beside this one that belong to the model."""
         if self.path is None:
@@ -233,8 +258,11 @@ def _status(path: Path) -> tuple[int, int]:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-            return sha256(content).hexdigest()
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
+                return sha256(file.read()).hexdigest()
+            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+                return sha256(content).hexdigest()
     except (OSError, ValueError):
         return ABSENT
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..core import extensions
 from ..core.errors import NncError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..schedules.library.rules import Rule
 
 Array = Any
+VECTOR_BITS = (128, 256, 512)
+"""Widths of registers that a target may have."""
 
 
 def register_op(
@@ -153,6 +155,8 @@ def register_pass(
     _, place = extensions.asking()
     _check_class(cls, ModulePass, place)
     given = [text for text in (phase, after, before) if text is not None]
+    if wrong := [each for each in cast("list[object]", given) if not isinstance(each, str)]:
+        raise NncError(f"expected the name of a phase or a pass, got {wrong[0]!r}", where=place)
     if len(given) != 1:
         raise NncError("register_pass takes one of phase, after and before", where=place)
     placed = Placed(cls, phase, after, before)
@@ -188,6 +192,10 @@ def register_target(target: Target) -> Target:
     from ..targets import ALIASES, KIND, TARGETS
 
     _check_instance(target, Target)
+    if target.vector_bits not in VECTOR_BITS:
+        expected = ", ".join(map(str, VECTOR_BITS))
+        message = f"vector_bits of '{target.name}' is {target.vector_bits}, expected {expected}"
+        raise NncError(message, where=extensions.asking()[1])
     extensions.register(KIND, target.name, target, {*TARGETS, *ALIASES})
     return target
 
@@ -207,5 +215,9 @@ def register_frontend(
     from ..frontends import FRONTENDS, KIND, TEXT
 
     _check_function(read, ("source",), f"the front end '{name}'", extensions.asking()[1])
+    if str(name).startswith("."):
+        hint = f"register_frontend('{name.lstrip('.')}', ...)"
+        message = f"the format '{name}' is named with a dot"
+        raise NncError(message, where=extensions.asking()[1], hint=hint)
     extensions.register(KIND, name, read, {*FRONTENDS, *TEXT})
     return read

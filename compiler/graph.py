@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from xdsl.dialects.builtin import ModuleOp, NameLoc
 from xdsl.dialects.func import ReturnOp
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from ..core import extensions
-from ..core.errors import PassError, did_you_mean
+from ..core.errors import ModelError, PassError, did_you_mean
 from ..frontends.symbol import Symbol, module_of
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..runtime.arrays import Array
@@ -139,6 +139,8 @@ class Graph:
         Raises: PassError: an unknown pass, or one that cannot go on.
         """
         given = [passes] if isinstance(passes, str) else list(passes)
+        if wrong := [each for each in cast("list[object]", given) if not isinstance(each, str)]:
+            raise PassError(f"expected the name of a pass, got {wrong[0]!r}")
         names = [NNVM_PASSES.get(name, name) for name in given]
         known = {*CATALOG, *extensions.table(KIND)}
         for name in names:
@@ -158,6 +160,9 @@ def create(symbol: Symbol) -> Graph:
 
     Raises: ModelError, UnsupportedError: an operator does not fit its inputs, by its name.
     """
+    if not isinstance(symbol, Symbol):  # pyright: ignore[reportUnnecessaryIsInstance]
+        hint = "several are one by nnc.symbol.Group"
+        raise ModelError(f"expected a symbol, got {symbol!r}", hint=hint)
     variables: list[Any] = [each.entry.node for each in symbol.list_input_variables()]
     params = {each.name: each.attributes["init"] for each in variables if "init" in each.attributes}
     return Graph(module_of(symbol), symbol, params)

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 from ..core.errors import InputError
 from ..core.locks import ForkSafeLock
@@ -16,7 +16,7 @@ from ..runtime.executable import Executable
 from ..runtime.inputs import as_array, check_names, check_shape, joined
 from ..runtime.signature import Signature
 from .caching import ModelCache, open_store
-from .options import Options
+from .options import Options, checked_path, checked_shapes
 from .timing import Timings
 
 if TYPE_CHECKING:
@@ -65,12 +65,15 @@ def compile(
     """
     options = Options.of(target, threads, numerics)
     options.check_runs_here()
+    shapes = checked_shapes(shape)
+    if schedules is not None:
+        schedules = checked_path("schedules", schedules)
     timings = Timings()
     with timings.stage("find in cache"):
         store = open_store(cache)
         known = None
         if store is not None:
-            known = ModelCache.of(store, model, options, shape or {}, schedules)
+            known = ModelCache.of(store, model, options, shapes, schedules)
 
     def load() -> ModuleOp:
         from .source import load
@@ -82,7 +85,7 @@ def compile(
             replace_schedules(module, schedules)
         return module
 
-    return Model(load, options, timings, shape or {}, known, store)
+    return Model(load, options, timings, shapes, known, store)
 
 
 @dataclass
@@ -147,12 +150,17 @@ class Model:
 
     @cached_property
     def module(self) -> ModuleOp:
-        """The graph; not to be changed."""
+        """The graph; not to be changed.
+
+        Raises: NncError: it cannot be read; its file is another one than when it was compiled.
+        """
         from ..passes.graph.infer_shapes import specialize
         from .pipelines import verify
 
         with self.timings.stage("load"):
             module = self._load()
+        if self._cache is not None:
+            self._cache.check_same()
         verify(module, self.timings)
         with self.timings.stage("infer-shapes"):
             specialize(module, self._shapes)
@@ -193,6 +201,19 @@ class Model:
         arrays = self._arrays(given)
         shapes = tuple(arrays[signature.name].shape for signature in self.inputs)
         return self.executable(shapes).run(arrays, out)
+
+    def __repr__(self) -> str:
+        inputs, outputs = (
+            ", ".join(f"{each.name}: {each}" for each in each_end)
+            for each_end in (self.inputs, self.outputs)
+        )
+        return f"<Model {inputs} -> {outputs}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise InputError(
+            "a compiled model cannot be pickled or copied: it holds machine code",
+            hint="call nnc.compile in the other process, where the disk cache has it at once",
+        )
 
     def _arrays(self, given: Mapping[str, object]) -> dict[str, Array]:
         names = [signature.name for signature in self.inputs]

@@ -46,6 +46,7 @@ from xdsl.irdl import (
 from xdsl.traits import HasParent, NoTerminator
 from xdsl.utils.exceptions import VerifyException
 
+from ..core.errors import ScheduleError
 from ..core.irtypes import int_attr, ints, strings
 
 TAILS = ("mask", "peel", "shift", "pad", "balanced")
@@ -129,6 +130,8 @@ def holes(op: Operation) -> list[str]:
 
 
 def _number(value: Number) -> Attribute:
+    if not isinstance(value, int | str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ScheduleError(f"expected a number or a choice, got {value!r}")
     return StringAttr(value) if isinstance(value, str) else int_attr(value)
 
 

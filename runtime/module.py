@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from operator import index as index_of
+from typing import Protocol, SupportsIndex, cast
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from ..core.errors import InputError
 from .arrays import Array
 from .device import Device
 from .executable import Executable
-from .inputs import accept, check_names, check_shape
+from .inputs import accept, check_known, check_mapping
+from .outputs import check_filled
 
 
 class NamedGraph(Protocol):
@@ -69,8 +71,7 @@ class GraphModule:
                 self._check_param(name, content)
                 continue
             if name not in self._specs:
-                known = [*self._specs, *self._params]
-                check_names(dict.fromkeys([*known, name]), known)
+                check_known("input", [name], [*self._specs, *self._params])
             # The caller may change the array before run().
             self._inputs[name] = np.array(accept(self._specs[name], content))
 
@@ -84,7 +85,10 @@ class GraphModule:
                 params = load(params)
             except SafetensorError as error:
                 raise InputError(f"the bytes are not safetensors: {error}") from None
-        self.set_input(**params)
+        check_mapping("params", params)
+        check_known("input", params, [*self._specs, *self._params])
+        for name, content in params.items():
+            self.set_input(name, content)
 
     def run(self, **named: object) -> None:
         """Compute the outputs, after setting the inputs that are given.
@@ -108,6 +112,7 @@ class GraphModule:
         Raises: InputError: there is no such input, or it has no content yet.
         """
         name = self._name(key)
+        check_known("input", [name], [*self._specs, *self._params])
         found = self._params.get(name, self._inputs.get(name))
         if found is None:
             raise InputError("it has no content yet", where=f"input '{name}'", hint="set_input")
@@ -120,20 +125,18 @@ class GraphModule:
         """
         if self._outputs is None:
             raise InputError("the outputs are not computed yet", hint="call run() first")
-        if not 0 <= index < len(self._outputs):
-            raise InputError(f"there are {len(self._outputs)} outputs, got index {index}")
+        index = _position(index, len(self._outputs), "outputs")
         if out is None:
             return self._outputs[index]
-        check_shape(f"output {index}", out.shape, self._outputs[index].shape)
+        name = self._executable.outputs[index].name
+        check_filled(name, out, self._outputs[index].shape, self._outputs[index].dtype)
         out[...] = self._outputs[index]
         return out
 
     def _name(self, key: int | str) -> str:
         if isinstance(key, str):
             return key
-        if not 0 <= key < len(self._specs):
-            raise InputError(f"there are {len(self._specs)} inputs, got index {key}")
-        return list(self._specs)[key]
+        return list(self._specs)[_position(key, len(self._specs), "inputs")]
 
     def _check_param(self, name: str, content: object) -> None:
         known = self._params[name]
@@ -145,13 +148,26 @@ class GraphModule:
             )
 
 
+def _position(given: object, count: int, what: str) -> int:
+    try:
+        position = index_of(cast("SupportsIndex", given))
+    except TypeError:
+        raise InputError(f"expected a number of the {what}, got {given!r}") from None
+    if not 0 <= position < count:
+        raise InputError(f"there are {count} {what}, got index {position}")
+    return position
+
+
 def create(graph: NamedGraph, lib: CompiledLibrary, device: Device) -> GraphModule:
     """A module to run `graph` with the code that `nnc.build` made of it.
 
     Raises: InputError: the code was made of another graph, or for another device.
     """
-    if device.kind != "cpu":
-        raise InputError(f"the code is made for cpu, got {device}")
+    if not isinstance(lib, CompiledLibrary):  # pyright: ignore[reportUnnecessaryIsInstance]
+        hint = "graph, lib, params = nnc.build(...)"
+        raise InputError(f"expected the code that nnc.build made, got {lib!r}", hint=hint)
+    if not isinstance(device, Device) or device.kind != "cpu":  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"the code is made for cpu, got {device!r}", hint="nnc.cpu(0)")
     known = [spec.name for spec in lib.executable.inputs]
     if set(graph.input_names) - set(lib.params) != set(known):
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,22 +24,35 @@ def check_outputs(out: Mapping[str, Array], outputs: Sequence[Output]) -> dict[s
     specs = {output.spec.name: output.spec for output in outputs}
     check_known("output", out, list(specs))
     for name, array in out.items():
-        where, spec = f"output '{name}'", specs[name]
-        if not isinstance(array, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InputError(f"expected an array to fill, got {type(array).__name__}", where=where)
-        if array.dtype != spec.dtype:
-            message = f"expected dtype {spec.dtype.name}, got {array.dtype.name}"
-            raise InputError(message, where=where)
-        expected = tuple(extent if extent >= 0 else "?" for extent in spec.shape)
-        check_shape(where, array.shape, expected)
-        if not array.flags.writeable:
-            raise InputError("the array to fill is read-only", where=where)
+        spec = specs[name]
+        extents = tuple(extent if extent >= 0 else "?" for extent in spec.shape)
+        check_filled(name, array, extents, spec.dtype)
     for (name, array), (other, second) in combinations(out.items(), 2):
         if np.may_share_memory(array, second) and np.shares_memory(array, second):
             raise InputError(
                 "two arrays to fill share memory", where=f"outputs '{name}', '{other}'"
             )
     return dict(out)
+
+
+def check_filled(
+    name: str, array: object, shape: Sequence[int | str], dtype: np.dtype[Any]
+) -> None:
+    """Refuse what an output cannot be written into.
+
+    Raises: InputError: no array, another dtype or shape, or read-only.
+    """
+    where = f"output '{name}'"
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"expected an array to fill, got {type(array).__name__}", where=where)
+    found = cast("Array", array)
+    if found.dtype != dtype:
+        order = "" if found.dtype.isnative else " in the other byte order"
+        message = f"expected dtype {dtype.name}, got {found.dtype.name}{order}"
+        raise InputError(message, where=where)
+    check_shape(where, found.shape, shape)
+    if not found.flags.writeable:
+        raise InputError("the array to fill is read-only", where=where)
 
 
 class OutputArrays:

@@ -117,16 +117,18 @@ def resolve(name: str = "cpu") -> Target:
 
     Raises: UnsupportedError: no such target, or this machine is none that we know.
     """
-    if name in ALIASES:
-        return host()
-    if name in TARGETS:
-        return TARGETS[name]
+    if name in (*ALIASES, *TARGETS):  # which needs no plug-in
+        return host() if name in ALIASES else TARGETS[name]
     users = extensions.table(KIND)
+    known = ["cpu", *TARGETS, *users]
+    hint = f"targets: {', '.join(known)}"
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise UnsupportedError(f"expected the name of a target, got {name!r}", hint=hint)
     if name in users:
         return users[name].value
-    known = ["cpu", *TARGETS, *users]
-    hint = did_you_mean(name, known) or f"targets: {', '.join(known)}"
-    raise UnsupportedError(f"unknown target '{name}'", hint=hint)
+    raise UnsupportedError(
+        f"unknown target '{name}'", hint=did_you_mean(name.lower(), known) or hint
+    )
 
 
 @cache

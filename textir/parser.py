@@ -140,7 +140,7 @@ def parse_file(path: str | Path, ctx: Context | None = None) -> ModuleOp:
     """
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, ValueError) as error:  # ValueError: no system has such a path
+        reason = str(getattr(error, "strerror", None) or error)
         raise ParseTextError(reason, file=str(path), line=1, col=1) from None
     return parse_bytes(data, str(path), ctx)

@@ -6,24 +6,44 @@
     nnc bench model.onnx --threads 2 --against onnxruntime
     nnc bisect model.onnx --against onnxruntime
 
-Exit status 0, or 1 after any error.
+Exit status 0, 1 after any error, or 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from io import BytesIO, TextIOWrapper
+from signal import SIGINT
 
 from .model.flags import Flags, parse_flags
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run nnc with these arguments (default: the command line's); its exit status."""
+    # A process may be started without them: what would be shown goes nowhere.
+    sys.stdout = sys.stdout or TextIOWrapper(BytesIO())
+    sys.stderr = sys.stderr or TextIOWrapper(BytesIO())
     flags = parse_flags(sys.argv[1:] if argv is None else argv)
+    try:
+        return _refusing(flags)
+    except KeyboardInterrupt:
+        if flags.debug:
+            raise
+        print("nnc: interrupted", file=sys.stderr)
+        return 128 + SIGINT
+
+
+def _refusing(flags: Flags) -> int:
+    """The command; what it refuses is a message."""
     from ..core.errors import NncError
     from ..core.extensions import scope
+    from .files import check_writable
 
     try:
+        for path in (flags.output, flags.html, flags.svg):
+            if path is not None:
+                check_writable(path)
         with scope(flags.plugins):
             return _run(flags)
     except NncError as error:
@@ -42,11 +62,15 @@ def _run(flags: Flags) -> int:
         return flags.command(flags) or 0
     except NncError:
         raise
-    except KeyboardInterrupt:
-        return 1
+    except MemoryError as error:
+        raise NncError(
+            f"not enough memory: {error}" if str(error) else "not enough memory"
+        ) from None
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:  # of the system, not of ours: a full disk, a file that went away
+        raise NncError(error.strerror or str(error), where=_place(error)) from error
     except Exception as error:
         if flags.debug:
             raise
@@ -59,6 +83,10 @@ def _run(flags: Flags) -> int:
         print(f"nnc: internal error: {what}", file=sys.stderr)
         print("  help: this is a bug in the compiler; --debug shows the traceback", file=sys.stderr)
         return 1
+
+
+def _place(error: OSError) -> str | None:
+    return None if error.filename is None else str(error.filename)
 
 
 if __name__ == "__main__":

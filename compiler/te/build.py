@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, TensorType
@@ -23,6 +23,7 @@ from ...lowering.program.packing import pack
 from ...passes.graph.bind_inputs import INPUT_NAMES
 from ...runtime.arrays import Array
 from ...runtime.inputs import accept
+from ...runtime.outputs import check_filled
 from ...runtime.program import TensorSpec
 from ..options import Options
 from ..program import Compiled, compile_module
@@ -92,8 +93,7 @@ class Function:
 
     def _write(self, tensor: Tensor, out: Array, result: Array) -> None:
         spec = self._specs[tensor]
-        if type(out) is not np.ndarray or out.shape != spec.shape or out.dtype != spec.dtype:
-            raise InputError(f"the output is no array of {spec}", where=f"output '{spec.name}'")
+        check_filled(spec.name, out, spec.shape, spec.dtype)
         np.copyto(out, result)
 
     def pack_inputs(self, layouts: Mapping[Tensor, BufferType]) -> None:
@@ -137,9 +137,11 @@ def _build(
     params: Params,
 ) -> Function:
     options.check_runs_here()
+    _check_kinds(args, params)
     schedule = outputs if isinstance(outputs, Schedule) else None
     kernel = outputs.source if isinstance(outputs, Schedule) else create_kernel(outputs, None, name)
-    contents = {x: accept(_spec(x, x.name), value) for x, value in params.items()}
+    # Copies: the caller may change the arrays later.
+    contents = {x: np.array(accept(_spec(x, x.name), value)) for x, value in params.items()}
     check_arguments(args, kernel, contents)
     if schedule is not None:
         schedule.check()
@@ -148,6 +150,18 @@ def _build(
     function = Function(args, kernel, compile_module(module, options, Timings()))
     function.pack_inputs(layouts)
     return function
+
+
+def _check_kinds(args: object, params: object) -> None:
+    """Raises: InputError: no list of tensors, or no mapping of tensors."""
+    if not isinstance(args, list | tuple):
+        raise InputError(f"expected a list of tensors as args, got {args!r}")
+    if not isinstance(params, Mapping):
+        hint = "give a dict, as {x: array}"
+        raise InputError(f"expected arrays by tensor as params, got {params!r}", hint=hint)
+    for each in (*cast("Sequence[object]", args), *cast("Mapping[object, object]", params)):
+        if not isinstance(each, Tensor):
+            raise InputError(f"expected a tensor as argument of build, got {each!r}")
 
 
 def check_arguments(args: Sequence[Tensor], kernel: Kernel, contents: Mapping[Tensor, Any]) -> None:

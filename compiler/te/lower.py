@@ -25,6 +25,8 @@ def lower(schedule: Schedule, level: str = "nest", target: str = "cpu") -> str:
     """
     if level not in LEVELS:
         raise InputError(f"unknown level '{level}'", hint=f"one of {', '.join(LEVELS)}")
+    if not isinstance(schedule, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"expected a schedule, got {schedule!r}", hint="te.create_schedule(...)")
     if level == "te":
         return schedule.source.ir()
     if level == "sched":

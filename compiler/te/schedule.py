@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Operation
 from xdsl.ir.affine import AffineMap
 
-from ...core.errors import ExpressionError
+from ...core.errors import ExpressionError, ScheduleError
 from ...dialects.sched import Number
 from ...frontends.te.compute import ReduceAxis
 from ...frontends.te.kernel import Kernel, create_kernel
 from ...frontends.te.origin import here, located
-from ...frontends.te.tensor import Axis, Tensor
+from ...frontends.te.tensor import Axis, Tensor, check_tensors
 from ...frontends.te.tensor import Operation as Source
 from ...lowering.te_to_loop.kernel import KernelConverter
 from ...schedules.replay import Schedule as NestSchedule
@@ -42,6 +43,7 @@ class Schedule(NestSchedule):
             if isinstance(compute, str):
                 self.statements(compute)
                 return Stage(self, compute, None)
+            check_tensors(compute)
             symbol = self.source.symbols.get(compute.op)
             if symbol is None:
                 computed = ", ".join(f"'{name}'" for name in self.source.symbols.values())
@@ -54,6 +56,12 @@ class Schedule(NestSchedule):
         """Run a primitive; its place, for messages and logs, is the user's line."""
         op.location = here()
         with located:
+            for name, value in op.properties.items():
+                if isinstance(value, StringAttr) and not isinstance(
+                    cast("object", value.data), str
+                ):
+                    what = f"expected a name as {name}, got {value.data!r}"
+                    raise ScheduleError(f"{op.name.removeprefix('sched.')}: {what}")
             return super().run(op)
 
 
@@ -78,12 +86,18 @@ class Stage:
     def loop(self, loop: Loop) -> str:
         """The name of a loop."""
         if isinstance(loop, Axis):
-            return f"{self.schedule.source.symbols[loop.operation]}.{loop.label}"
+            symbol = self.schedule.source.symbols.get(loop.operation)
+            if symbol is None:
+                raise ExpressionError(f"axis '{loop.label}' is of no compute of this schedule")
+            return f"{symbol}.{loop.label}"
         if isinstance(loop, ReduceAxis):
             label = self.op.labels.get(loop)
             if label is None:
                 raise ExpressionError(f"'{self.symbol}' does not reduce over '{loop.name}'")
             return f"{self.symbol}.{label}"
+        if not isinstance(loop, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+            hint = "an axis, or a loop's name"
+            raise ExpressionError(f"expected a loop, got {loop!r}", hint=hint)
         return f"{self.symbol}.{loop}" if f"{self.symbol}.{loop}" in self.schedule.loops() else loop
 
     def split(
@@ -139,11 +153,11 @@ class Stage:
 
     def compute_at(self, consumer: Stage, loop: Loop) -> None:
         """Compute what one iteration of the consumer's loop reads, there."""
-        self.schedule.compute_at(self.symbol, consumer.loop(loop))
+        self.schedule.compute_at(self.symbol, _stage(consumer).loop(loop))
 
     def reverse_compute_at(self, producer: Stage, loop: Loop) -> None:
         """Compute what one iteration of the producer's loop makes ready, there."""
-        self.schedule.reverse_compute_at(self.symbol, producer.loop(loop))
+        self.schedule.reverse_compute_at(self.symbol, _stage(producer).loop(loop))
 
     def compute_root(self) -> None:
         """Have a nest of its own at the top of the kernel again."""
@@ -195,6 +209,12 @@ class Stage:
         stage = self.schedule[tensor]
         suffix = tensor.name.removeprefix(tensor.op.name)
         return f"{stage.symbol}{suffix}"
+
+
+def _stage(given: object) -> Stage:
+    if not isinstance(given, Stage):
+        raise ExpressionError(f"expected a stage, got {given!r}", hint="s[tensor]")
+    return given
 
 
 def create_schedule(

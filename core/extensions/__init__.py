@@ -61,8 +61,10 @@ def register(kind: str, name: str, value: Any, taken: Collection[str] = ()) -> R
         value: whatever the layer that keeps the kind wants.
         taken: our own names.
 
-    Raises: NncError: the name is taken; both owners are named, and the line that asked for it.
+    Raises: NncError: it is no name, or a taken one; both owners are named, and the line that asked.
     """
+    if not isinstance(name, str) or not name.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise NncError(f"expected the name of a {kind}, got {name!r}", where=asking()[1])
     with _lock.held:
         owner, place, file = caller(_state.loading)
         made = Registration(kind, name, value, owner, place, file, _state.loading is None)

@@ -232,6 +232,7 @@ class ConstantOp(IRDLOperation):
         """A constant with this content (any shape and supported dtype)."""
         import numpy as np
 
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
         type_ = TensorType(element_type(array.dtype), array.shape)
         if array.size > INLINE_ELEMENTS:
             return ConstantOp(WeightAttr(Weight.of(array)), type_)

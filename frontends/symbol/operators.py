@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 from ...core.errors import ModelError, did_you_mean
-from .symbol import Entry, NameManager, Node, Symbol
+from .symbol import Entry, NameManager, Node, Symbol, as_symbol
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dims = tuple[int | None, ...]
@@ -154,6 +154,7 @@ def compose(
     where = f"operator '{own_name}'"
     rest = {key: value for key, value in attributes.items() if key not in by_name}
     values = _attributes(operator, rest, where)
+    inputs = [as_symbol(each, where) for each in inputs]
     if operator.is_variadic:
         names: tuple[str, ...] = ()
         entries = [entry for symbol in inputs for entry in symbol.entries]

@@ -266,8 +266,10 @@ def Variable(
         init: its content, where the caller gives none.
         attributes: anything else to remember.
     """
-    if not name:
-        raise ModelError("a variable needs a name")
+    if not name or not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ModelError(f"a variable needs a name, got {name!r}")
+    if init is not None and not hasattr(init, "dtype"):
+        raise ModelError(f"expected an array as init, got {init!r}", where=f"variable '{name}'")
     given = {"shape": shape, "dtype": dtype, "init": init, **attributes}
     kept = {key: value for key, value in given.items() if value is not None}
     return Symbol([Entry(Node(name, attributes=kept))])
@@ -275,4 +277,15 @@ def Variable(
 
 def Group(symbols: Sequence[Symbol]) -> Symbol:
     """One symbol with the outputs of all of these."""
-    return Symbol([entry for symbol in symbols for entry in symbol.entries])
+    return Symbol([entry for symbol in symbols for entry in as_symbol(symbol, "Group").entries])
+
+
+def as_symbol(given: object, where: str) -> Symbol:
+    """`given`.
+
+    Raises: ModelError: it is no symbol.
+    """
+    if isinstance(given, Symbol):
+        return given
+    hint = "an array that is known: Variable(name, init=array), or `params=` of nnc.build"
+    raise ModelError(f"expected a symbol, got {given!r}", where=where, hint=hint)

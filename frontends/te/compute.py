@@ -22,7 +22,7 @@ from ...dialects.te_build.ops import INDEX
 from ...dialects.te_build.signature import Of
 from .origin import here, located
 from .tensor import Operation as Source
-from .tensor import Tensor, as_tensor, check_name, define, extents, whole
+from .tensor import Tensor, as_tensor, check_name, define, extents, listed_tensors, whole
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WORDS = frozenset({"floordiv", "ceildiv", "mod", "true", "false", "coeff", "always", "and"})
@@ -47,6 +47,7 @@ def compute(
     """
     with located:
         sizes = extents(shape)
+        check_function(function)
         labels = axis_labels(function, len(sizes))
     several = False
 
@@ -58,6 +59,15 @@ def compute(
 
     results = define(name, dict(zip(labels, sizes, strict=True)), body)
     return tuple(results) if several or len(results) > 1 else results[0]
+
+
+def check_function(given: object) -> None:
+    """Refuse what cannot be called.
+
+    Raises: ExpressionError.
+    """
+    if not callable(given):
+        raise ExpressionError(f"expected a function, got {given!r}")
 
 
 def axis_labels(function: Callable[..., object], rank: int) -> list[str]:
@@ -165,15 +175,16 @@ def scan(
     Raises: ExpressionError: the new states have other shapes or element types.
     """
     location = here()
-    inits = [as_tensor(x) for x in ([init] if isinstance(init, AnyTensor) else init)]
     with located:
+        inits = [as_tensor(x) for x in listed_tensors(init)]
+        check_function(function)
         (extent,) = extents(steps)
         check_name(name)
         block = Block(arg_types=[IndexType(), *(x.value.type for x in inits)])
         block.args[0].name_hint = axis
         states = _states(block, inits, location)
         out = function(Step(block), *states)
-        new = [as_tensor(x) for x in ([out] if isinstance(out, AnyTensor) else out)]
+        new = [as_tensor(x) for x in listed_tensors(out)]
         _check_states(new, inits)
         outer = _fill(block, new)
         values = [x.value for x in inits]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from xdsl.ir import Attribute
 
 from ...core.dtypes import dtype_name, element_type
+from ...core.errors import ExpressionError
 from ...dialects.te_build import ops
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def element_of(dtype: DType) -> Attribute:
         import numpy as np
 
         dtype = np.dtype(dtype)
+    if not isinstance(dtype, str) and not hasattr(dtype, "name"):
+        raise ExpressionError(f"expected a dtype, got {dtype!r}", hint="as 'float32'")
     return element_type(dtype)
 
 

@@ -14,7 +14,7 @@ from ...dialects.te_build import KernelBuilder
 from ...dialects.te_build.tensor import Stored
 from .compute import in_order
 from .origin import located
-from .tensor import Operation, Tensor, check_name
+from .tensor import Operation, Tensor, as_tensor, check_name, listed_tensors
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,8 @@ def create_kernel(
 
     Raises: ExpressionError: an input is missing or none, or an output belongs to a scan.
     """
-    results = [outputs] if isinstance(outputs, Tensor) else list(outputs)
     with located:
+        results = [as_tensor(each) for each in listed_tensors(outputs)]
         if not results:
             raise ExpressionError("a kernel has at least one output")
         if len(set(results)) != len(results):

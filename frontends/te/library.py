@@ -20,7 +20,16 @@ from .dtypes import DType, element_of, max_value
 from .elements import exp
 from .origin import located
 from .reductions import CommReducer, Dimensions, dimensions_of, over_dimensions
-from .tensor import Tensor, as_tensor, broadcast_shape, define, elementwise, extents
+from .tensor import (
+    Tensor,
+    as_tensor,
+    broadcast_shape,
+    check_tensors,
+    define,
+    elementwise,
+    extents,
+    listed_tensors,
+)
 
 
 def matmul(a: AnyTensor, b: AnyTensor, name: str = "matmul") -> Tensor:
@@ -29,6 +38,7 @@ def matmul(a: AnyTensor, b: AnyTensor, name: str = "matmul") -> Tensor:
     Raises: ExpressionError: the inner dimensions differ, or those in front do not broadcast.
     """
     with located:
+        check_tensors(a, b)
         if not a.rank or not b.rank:
             raise ExpressionError("matmul takes vectors, matrices and stacks of them, no scalars")
         inner = b.shape[-2] if b.rank > 1 else b.shape[0]
@@ -146,6 +156,7 @@ def concatenate(tensors: Sequence[AnyTensor], axis: int = 0) -> Tensor:
     Raises: ExpressionError: none, or other dimensions or element types differ.
     """
     with located:
+        tensors = listed_tensors(tensors)
         if not tensors:
             raise ExpressionError("nothing to concatenate")
         first = tensors[0]
@@ -185,6 +196,9 @@ def pad(x: AnyTensor, widths: Sequence[tuple[int, int]], value: Number = 0) -> T
     Raises: ExpressionError: not one pair of widths for each dimension.
     """
     with located:
+        if not isinstance(widths, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+            hint = "(before, behind) for each dimension"
+            raise ExpressionError(f"expected pairs of widths, got {widths!r}", hint=hint)
         if len(widths) != x.rank:
             raise ExpressionError(f"{len(widths)} pairs of widths for rank {x.rank}")
         sizes = zip(x.shape, widths, strict=True)
@@ -200,6 +214,7 @@ def pad(x: AnyTensor, widths: Sequence[tuple[int, int]], value: Number = 0) -> T
 def take(x: AnyTensor, indices: AnyTensor, axis: int = 0) -> Tensor:
     """Slices of x at the positions in an integer tensor, which must be inside."""
     with located:
+        check_tensors(x, indices)
         (at,) = dimensions_of(x, axis)
     shape = [*x.shape[:at], *indices.shape, *x.shape[at + 1 :]]
 

@@ -344,8 +344,8 @@ def check_name(name: str) -> None:
 
     Raises: ExpressionError.
     """
-    if not _NAME.fullmatch(name):
-        raise ExpressionError(f"'{name}' is no name", hint="letters, digits and _ make a name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ExpressionError(f"{name!r} is no name", hint="letters, digits and _ make a name")
 
 
 def define(name: str, axes: Mapping[str, int], function: Of[Index, BodyResult]) -> list[Tensor]:
@@ -372,7 +372,7 @@ def define(name: str, axes: Mapping[str, int], function: Of[Index, BodyResult]) 
 
 def _without_index(out: BodyResult) -> BodyResult:
     """Positions are int64 in tensors: the IR's index type is no element of an array."""
-    if isinstance(out, Sequence):
+    if isinstance(out, Sequence) and not isinstance(out, str | bytes):
         return cast("BodyResult", [_without_index(each) for each in out])
     if isinstance(out, Scalar) and isinstance(out.dtype, IndexType):
         return out.cast(i64)
@@ -411,10 +411,38 @@ def broadcast_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(result)
 
 
+def check_tensors(*given: object) -> None:
+    """Refuse anything else where tensors are expected.
+
+    Raises: ExpressionError.
+    """
+    for each in given:
+        if not isinstance(each, AnyTensor):
+            raise ExpressionError(
+                f"expected a tensor, got {each!r}",
+                hint="an array's content is given at the call, or as `params=` of build",
+            )
+
+
+def listed_tensors(given: object) -> list[AnyTensor]:
+    """What stands alone, or in a list of tensors.
+
+    Raises: ExpressionError: something in it is no tensor.
+    """
+    several = isinstance(given, list | tuple)
+    found = list(cast("Sequence[AnyTensor]", given if several else [given]))
+    check_tensors(*found)
+    return found
+
+
 def as_tensor(x: AnyTensor) -> Tensor:
-    """The tensor itself; a view of one is computed."""
+    """The tensor itself; a view of one is computed.
+
+    Raises: ExpressionError: it is neither.
+    """
     if isinstance(x, Tensor):
         return x
+    check_tensors(x)
 
     def element(*indices: Index) -> Scalar:
         return x.read(indices)

@@ -32,6 +32,7 @@ from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp
 from ...dialects.loop import BufferType
 from ...dialects.te import CallOp
+from ...passes.graph.bind_inputs import main_function
 from ...passes.graph.places import Places, is_in_place, is_memory_view
 from ...runtime.arrays import Array, ready
 from ...runtime.program import (
@@ -125,7 +126,7 @@ def plan_program(
         outputs: what main returns, in order.
         packed: constants of other programs of this model, which this one shares and adds to.
     """
-    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    main = main_function(module)
     packed = PackedConstants() if packed is None else packed
     return _Planner(kernels, host, inputs, outputs, packed).plan(main)
 

@@ -13,6 +13,7 @@ from xdsl.rewriter import Rewriter
 
 from ...core.dtypes import dtype_name, element_type
 from ...core.errors import InputError, ModelError, did_you_mean
+from ...core.locations import describe
 from ...core.symbolic import Dim, Symbol, equal, substitute
 from ...core.walk import walk
 from ...dialects.graph.types import TensorInfo, info, layout, show, tensor_type
@@ -24,13 +25,18 @@ INPUT_NAMES = "nnc.input_names"
 def main_function(module: ModuleOp) -> func.FuncOp:
     """The function that is the network: `@main`, or the only one.
 
-    Raises: ModelError: there is none.
+    Raises: ModelError: there is none, or one without a body.
     """
     functions = [op for op in module.body.block.ops if isinstance(op, func.FuncOp)]
     named = [function for function in functions if function.sym_name.data == "main"]
     if len(named or functions) != 1:
-        raise ModelError("the module has no function @main")
-    return (named or functions)[0]
+        found = ", ".join(f"@{function.sym_name.data}" for function in functions)
+        hint = f"its functions: {found}" if found else "a network is a `func.func @main`"
+        raise ModelError("the module has no function @main", hint=hint)
+    (main,) = named or functions
+    if not main.body.blocks:
+        raise ModelError(f"@{main.sym_name.data} has no body", where=describe(main))
+    return main
 
 
 def input_names(function: func.FuncOp) -> list[str]:
@@ -78,7 +84,7 @@ def _check_names(given: Sequence[str], known: Sequence[str]) -> None:
     for name in given:
         if name not in known:
             inputs = f"inputs: {', '.join(known)}"
-            hint = " ".join(filter(None, (did_you_mean(name, known), inputs)))
+            hint = " ".join(filter(None, (did_you_mean(str(name), known), inputs)))
             raise InputError(f"the model has no input '{name}'", hint=hint)
 
 

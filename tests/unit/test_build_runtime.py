@@ -123,3 +123,18 @@ def test_code_of_another_graph_is_refused(built: tuple[Any, Any, dict[str, Any]]
     other = nnc.graph.create(sym.relu(sym.Variable("image")))
     with pytest.raises(nnc.InputError, match="image"):
         nnc.runtime.create(other, built[1], nnc.cpu(0))
+
+
+@pytest.mark.parametrize("size", [4, 4000])  # written into the text of the graph, and beside it
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+def test_params_of_any_byte_order_are_copied(size: int, dtype: str):
+    y = np.arange(size).astype(dtype)
+    x = sym.Variable("x")
+    inside = sym.Variable("z", init=y)
+    graph, lib, _ = nnc.build(
+        x + sym.Variable("y") + inside, shape={"x": (size,)}, params={"y": y}, cache=False
+    )
+    y[:] = 0
+    module = nnc.runtime.create(graph, lib, nnc.cpu())
+    module.run(x=np.ones(size, np.float32))
+    np.testing.assert_array_equal(module.get_output(0), 2 * np.arange(size) + 1)

@@ -388,3 +388,33 @@ def test_errors_are_the_same_with_a_cache(tmp_path: Path):
             nnc.compile(path, shape={"z": (1,)}, cache=tmp_path / "cache")
         with pytest.raises(nnc.ModelError, match=r"none\.onnx"):
             nnc.compile("none.onnx", cache=tmp_path / "cache")
+
+
+def test_an_empty_file_of_schedules_does_not_stand_for_a_missing_one(tmp_path: Path):
+    path = write(tmp_path, dense())
+    schedules, cache = tmp_path / "s.nn", tmp_path / "cache"
+    schedules.write_text("")
+    nnc.compile(path, schedules=schedules, cache=cache)
+    assert "emit" not in nnc.compile(path, schedules=schedules, cache=cache).timings.seconds
+    schedules.unlink()
+    with pytest.raises(nnc.TextError, match="No such file"):
+        nnc.compile(path, schedules=schedules, cache=cache)
+
+
+def test_a_file_that_changes_before_it_is_read_is_refused(tmp_path: Path):
+    path, cache = write(tmp_path, dense("n")), tmp_path / "cache"
+    x = RNG.standard_normal((3, 64)).astype(np.float32)
+    nnc.compile(path, cache=cache)(x=x)
+    model = nnc.compile(path, cache=cache)  # without reading it
+    model(x=x)
+    os.utime(path)
+    model(x=x[:1])  # the same content
+    model = nnc.compile(path, cache=cache)
+    model(x=x)
+    write(tmp_path, dense("n", weights=2 * W))
+    with pytest.raises(nnc.ModelError, match=r"has changed since it was given") as caught:
+        model(x=x[:2])
+    assert caught.value.where == str(path)
+    model(x=x)  # what it has stays
+    other = nnc.compile(path, cache=cache)
+    assert not np.array_equal(other(x=x[:2])["y"], model(x=x)["y"][:2])

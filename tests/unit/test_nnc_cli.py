@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -301,7 +304,90 @@ WRONG = {
     "shape of no input": (["inspect", "m.onnx", "--shape", "q=2x5"], "no input 'q'"),
     "unknown target": (["run", "m.onnx", "--target", "z80"], "unknown target 'z80'"),
     "no folder": (["compile", "m.onnx", "--emit", "graph", "-o", "no/m.nn"], "cannot write"),
+    "no arrays": (["run", "m.onnx", "--input", "x=m.onnx"], "it is no .npy or .npz file"),
+    "objects": (["run", "m.onnx", "--input", "x=objects.npy"], "it holds objects, not numbers"),
+    "no file named": (["run", "m.onnx", "--input", "x="], "--input: expected NAME=FILE, got 'x='"),
+    "an input twice": (
+        ["run", "m.onnx", "--input", "x=x.npy", "--input", "x.npz"],
+        "input 'x': its content is given twice",
+    ),
+    "too large": (["run", "m.onnx", "--shape", f"x={1 << 50}x4"], "not enough memory"),
 }
+UNWRITABLE = {
+    "": "expected the name of a file, got ''",
+    ".": ".: cannot write: Is a directory",
+    "no/file": "no/file: cannot write: No such file or directory",
+    "x.npy/file": "x.npy/file: cannot write: Not a directory",
+}
+
+
+@pytest.mark.parametrize("path", UNWRITABLE)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["run", "-o"],
+        ["compile", "-o"],
+        ["bench", "--profile", "-o"],
+        ["bisect", "-o"],
+        ["inspect", "--html"],
+        ["inspect", "--svg"],
+    ],
+)
+def test_files_are_found_unwritable_before_the_model_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    path: str,
+    capsys: pytest.CaptureFixture[str],
+):
+    monkeypatch.chdir(tmp_path)
+    write_input()
+    name, *flags = command
+    assert main([name, "none.onnx", *flags, path]) == 1
+    assert UNWRITABLE[path] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--seed", "-1"], "argument --seed: expected a number of at least 0, got '-1'"),
+        (["--tolerance", "nan"], "argument --tolerance: expected a part, as 1e-4, got 'nan'"),
+        (["--tolerance", "-1"], "argument --tolerance: expected a part, as 1e-4, got '-1'"),
+    ],
+)
+def test_numbers_that_mean_nothing(
+    flags: list[str], message: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as caught:
+        main(["bisect", "m.onnx", *flags])
+    assert caught.value.code == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_full_disk_is_no_bug(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    def write(flags: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("nnc.tools.model.run.run", write)
+    assert main(["run", "m.onnx"]) == 1
+    assert capsys.readouterr().err == "nnc: error: No space left on device\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_streams_may_be_closed(model: str, monkeypatch: pytest.MonkeyPatch, stream: str):
+    monkeypatch.setattr(sys, stream, None)
+    assert main(["run", model, "--shape", "x=2x4"]) == 0
+
+
+def test_ctrl_c_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupt(flags: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nnc.tools.model.run.run", interrupt)
+    assert main(["run", "m.onnx"]) == 130
+    assert capsys.readouterr().err == "nnc: interrupted\n"
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -310,6 +396,7 @@ def test_errors_are_one_message_without_a_traceback(
 ):
     del model
     write_input()
+    np.save("objects.npy", np.array([{}]), allow_pickle=True)
     argv, message = WRONG[name]
     assert main(argv) == 1
     captured = capsys.readouterr()

@@ -379,6 +379,10 @@ def test_targets_of_users() -> None:
         nnc.register_target(replace(made, name="cpu"))
     with pytest.raises(NncError, match="expected a Target, got 'mine'"):
         nnc.register_target("mine")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(NncError, match="vector_bits of 'odd' is 500, expected 128, 256, 512"):
+        nnc.register_target(replace(made, name="odd", vector_bits=500))
+    with pytest.raises(NncError, match="expected the name of a target, got ''"):
+        nnc.register_target(replace(made, name=""))
 
 
 def test_a_format_of_users(tmp_path: Path) -> None:
@@ -392,6 +396,8 @@ def test_a_format_of_users(tmp_path: Path) -> None:
     assert b"graph.relu" in call(nn_opt.main, ["-f", "short", str(path)]).out
     with pytest.raises(NncError, match="format 'onnx' is defined by both nnc and "):
         nnc.register_frontend("onnx", read)
+    with pytest.raises(NncError, match=r"the format '\.short' is named with a dot"):
+        nnc.register_frontend(".short", read)
 
 
 def test_a_front_end_that_makes_no_module(tmp_path: Path) -> None:

@@ -65,9 +65,13 @@ def test_scalars_and_empty_arrays():
         (CONTENT.astype(np.float64), "expected dtype float32, got float64", "astype('float32')"),
         (CONTENT[0], "expected rank 2, got rank 1", "the array's [3]"),
         (CONTENT.T.copy(), "expected shape [2, 3], got [3, 2]", "0 (expected 2, got 3)"),
-        ("picture.png", "expected dtype float32", "astype"),
+        ("picture.png", "expected an array of float32, got str", None),
+        ({"x": CONTENT}, "expected an array of float32, got dict", None),
+        (CONTENT.astype(object), "expected dtype float32, got object", "astype('float32')"),
+        ([[None] * 3] * 2, "not an array of float32: expected numbers", None),
+        (np.ma.masked_less(CONTENT, 2.0), "some of its elements are masked", ".filled(0)"),
         ([[1.0, 2.0], [3.0]], "not an array of float32", None),
-        (None, "expected dtype float32, got object", None),
+        (None, "expected an array of float32, got NoneType", None),
     ],
 )
 def test_wrong_values_are_refused_with_what_was_expected(
@@ -83,6 +87,23 @@ def test_wrong_values_are_refused_with_what_was_expected(
 def test_integers_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="not an array of uint8"):
         as_array("x", [300], np.dtype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([1.5, 2], np.int64), ([2, 0], np.bool_), (["a"], np.bool_), ([float("nan")], np.int32)],
+)
+def test_numbers_are_not_rounded_silently(values: list[object], dtype: type[np.generic]):
+    with pytest.raises(InputError, match=f"not an array of {np.dtype(dtype).name}"):
+        as_array("x", values, np.dtype(dtype))
+
+
+def test_numbers_that_fit_are_taken():
+    assert as_array("x", [1, 0], np.dtype(np.bool_)).tolist() == [True, False]
+    assert as_array("x", [1.0, -2.0], np.dtype(np.int8)).tolist() == [1, -2]
+    assert as_array("x", [1 << 70], F32).tolist() == [2.0**70]
+    unmasked = np.ma.array(CONTENT, mask=False)
+    np.testing.assert_array_equal(as_array("x", unmasked, F32), CONTENT)
 
 
 def test_a_named_extent_takes_any_number():

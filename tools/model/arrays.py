@@ -20,26 +20,36 @@ def read_inputs(files: Sequence[str], signatures: Sequence[Signature]) -> dict[s
 
     Raises: InputError: a file that cannot be read, or a name that no input has.
     """
+    names = [signature.name for signature in signatures]
     arrays: dict[str, Array] = {}
     for text in files:
-        name, equals, path = text.rpartition("=")
-        loaded = _load(path)
-        if isinstance(loaded, dict):
-            arrays.update({name: loaded[name]} if name in loaded else loaded)
-        elif equals:
-            arrays[name] = loaded
-        elif len(signatures) == 1:
-            arrays[signatures[0].name] = loaded
-        else:
-            names = ", ".join(signature.name for signature in signatures)
-            raise InputError(f"which input is {path}?", hint=f"NAME={path}; inputs: {names}")
-    names = [signature.name for signature in signatures]
-    check_names({**dict.fromkeys(names), **arrays}, names)
+        found = _named(text, names)
+        check_names({**dict.fromkeys(names), **found}, names)
+        if twice := [name for name in found if name in arrays]:
+            raise InputError("its content is given twice", where=f"input '{twice[0]}'")
+        arrays.update(found)
     return arrays
+
+
+def _named(text: str, names: Sequence[str]) -> dict[str, Array]:
+    name, equals, path = text.rpartition("=")
+    if not path:
+        raise InputError(f"expected NAME=FILE, got '{text}'", where="--input")
+    loaded = _load(path)
+    if isinstance(loaded, dict):
+        return {name: loaded[name]} if name in loaded else loaded
+    if equals or len(names) == 1:
+        return {name if equals else names[0]: loaded}
+    raise InputError(f"which input is {path}?", hint=f"NAME={path}; inputs: {', '.join(names)}")
 
 
 def _load(path: str) -> Array | dict[str, Array]:
     try:
+        if not _is_arrays(path):
+            hint = "numpy.save and numpy.savez write such files"
+            raise InputError(
+                "cannot read arrays: it is no .npy or .npz file", where=path, hint=hint
+            )
         found = np.load(path, allow_pickle=False)
         if isinstance(found, np.ndarray):
             return cast("Array", found)
@@ -47,7 +57,18 @@ def _load(path: str) -> Array | dict[str, Array]:
             return dict(found)
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        if "allow_pickle" in reason:
+            reason = "it holds objects, not numbers"
         raise InputError(f"cannot read arrays: {reason}", where=path) from None
+
+
+def _is_arrays(path: str) -> bool:
+    """Whether a file begins as NumPy's do; it takes all others for pickles.
+
+    Raises: OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        return file.read(6).startswith((b"\x93NUMPY", b"PK"))
 
 
 def read_arrays(path: str) -> dict[str, Array]:

@@ -20,7 +20,7 @@ class Flags(argparse.Namespace):
     model: str
     shapes: list[tuple[str, tuple[int, ...]]]
     inputs: list[str]
-    output: str | None
+    output: str | None = None
     threads: int | None
     target: str
     numerics: str
@@ -36,8 +36,8 @@ class Flags(argparse.Namespace):
     emit: str
     against: str | None
     profile: str | None
-    html: str | None
-    svg: str | None
+    html: str | None = None
+    svg: str | None = None
     rounds: int
     passes: str | None
     tolerance: float | None
@@ -73,6 +73,24 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
     return int(text)
+
+
+def seed(text: str) -> int:
+    """A number of at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got '{text}'")
+    return int(text)
+
+
+def part(text: str) -> float:
+    """A finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a part, as 1e-4, got '{text}'")
+    return value
 
 
 def _lazy(name: str) -> Callable[[Flags], int | None]:
@@ -149,7 +167,7 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]FILE",
         help="NAME=FILE.npy, or FILE.npz with arrays by name (repeatable); random without",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of random inputs (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of random inputs (default 0)")
 
 
 def _add_bisect(parser: argparse.ArgumentParser) -> None:
@@ -165,7 +183,7 @@ def _add_bisect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=float,
+        type=part,
         metavar="R",
         help="allowed error, as a part of the largest element; default: a multiple of the distance "
         "between float32 and float64",
@@ -215,7 +233,7 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile, as JSON")
     parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="of the random inputs (default 0)")
 
 
 def _add_ops(parser: argparse.ArgumentParser) -> None:
