@@ -28,7 +28,8 @@ class Finding:
         difference: of that output.
         local: of the op's own result.
         others: other stages, with the numbers of those that are steps, that may be to blame.
-        around: all ops that it takes to see it: who made a value, who wrote over it, who reads it.
+        around: other ops that it takes to see it: who made a value, who wrote over it, what is used
+            instead of it.
         part: whether `how` names a part of a kernel.
         failure: what a pass after it, or code generation, then fails with.
         trail: how far the outputs are off after each pass that was tried.

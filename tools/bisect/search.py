@@ -323,4 +323,6 @@ def _in_program(broken: Broken, cases: Sequence[Case]) -> Finding:
 def _finding(flag: str, step: int, culprit: Culprit | None) -> Finding:
     if culprit is None:
         return Finding(flag, step, "", "no single value shows where")
-    return Finding(flag, step, culprit.node, culprit.how, culprit.op, local=culprit.difference)
+    finding = Finding(flag, step, culprit.node, culprit.how, culprit.op, local=culprit.difference)
+    finding.around = [] if culprit.instead is None else [culprit.instead]
+    return finding
