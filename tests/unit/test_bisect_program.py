@@ -15,6 +15,8 @@ from xdsl.ir import SSAValue
 
 from nnc.core.testing import call
 from nnc.dialects.loop import StoreOp
+from nnc.lowering.loop_to_llvm.indices import Position
+from nnc.lowering.loop_to_llvm.registers import Registers
 from nnc.lowering.program import plan
 from nnc.lowering.program.entry import emit_entry
 from nnc.lowering.program.launch import Launch
@@ -128,3 +130,22 @@ def test_checking_a_pass_takes_a_kernel_by_its_word(operand: str, differs: bool)
         [found] = report.outcomes
         assert found.status == DIFFERS
         assert "with operand 1 and result 0 in one buffer, as inout allows" in found.detail
+
+
+def unmasked(tiles: Registers, mask: SSAValue | None, position: Position) -> str:
+    del tiles, mask, position
+    return "true"
+
+
+@pytest.mark.parametrize("is_wrong", [False, True])
+def test_code_that_writes_outside_of_its_results_is_wrong(
+    is_wrong: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it should give is right: what it damages is another's."""
+    if is_wrong:
+        monkeypatch.setattr(Registers, "mask_of", unmasked)
+    Path("net.nn").write_text(CHAIN.replace("64", "5"))
+    flags = ["net.nn", "-p", "fuse,convert-graph-to-te", "--check-native"]
+    outcome = call(nn_opt.main, flags)
+    found = re.search(r"the code writes \d+ bytes outside of its results", outcome.err.decode())
+    assert (outcome.status, found is not None) == (int(is_wrong), is_wrong)

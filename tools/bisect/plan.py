@@ -15,10 +15,11 @@ from typing import NoReturn
 import numpy as np
 from xdsl.ir import SSAValue
 
-from ...compiler.isolate import Crashed, isolated_until
+from ...compiler.isolate import isolated_until
 from ...compiler.native import unpacked
 from ...compiler.program import Compiled
 from ...core.dtypes import numpy_dtype
+from ...core.errors import NncError
 from ...dialects import loop
 from ...dialects.graph import base as graph
 from ...dialects.loop import BufferType
@@ -86,7 +87,7 @@ def find_broken(
 
     try:
         return isolated_until(run)
-    except Crashed as error:
+    except NncError as error:
         return Broken(CRASHED, _number(started), difference=Difference(reason=error.message))
 
 

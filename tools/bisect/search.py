@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Operation
 
-from ...compiler.isolate import Crashed, isolated
+from ...compiler.isolate import isolated
 from ...compiler.options import Options
 from ...compiler.program import Compiled, compile_kernels
 from ...compiler.signature import output_signatures
 from ...compiler.timing import Timings
+from ...core.errors import NncError
 from ...core.locations import describe
 from ...dialects.loop import KernelOp
 from ...runtime.arrays import Array
@@ -155,7 +156,7 @@ class Search:
             return dict.fromkeys(wanted, Difference(reason=reason))
         try:
             return self._compare(wanted, isolated(lambda: compiled.executable.run(self.inputs)))
-        except Crashed as error:
+        except NncError as error:  # or whatever failed on memory that the code has broken
             return dict.fromkeys(wanted, Difference(reason=error.message))
 
     def _worst(self, found: Mapping[str, Difference]) -> tuple[str, Difference]:
@@ -253,7 +254,7 @@ class Search:
         """Whether the outputs of a program are."""
         try:
             outputs = isolated(lambda: executable.run(self.inputs))
-        except Crashed:
+        except NncError:
             return False
         return not self._worst(self._compare(self._wanted(), outputs))[1].is_wrong
 
