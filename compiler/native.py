@@ -82,7 +82,7 @@ class NativeKernel:
             written[at : at + size] = False
         if written.any():
             raise NncError(f"the code writes {int(written.sum())} bytes outside of its results")
-        for place, buffer in zip(places, bound.buffers, strict=True):
+        for place, buffer in list(zip(places, bound.buffers, strict=True))[len(inputs) :]:
             buffer.reshape(-1).view(np.uint8)[:] = place
         return bound.outputs()
 
