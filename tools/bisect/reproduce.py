@@ -233,8 +233,9 @@ class Reproduction:
         if isinstance(op, te.CallOp) and self.finding.stage not in WHOLE and calls_of(state):
             yield kernel_alone(state, op.callee.string_value())
             return
-        for radius in RADII:
-            part = neighbourhood(state, [op, *self.finding.around], radius)
+        alone = [([op], 0)] if self.finding.around else []
+        for ops, radius in [*alone, *(([op, *self.finding.around], each) for each in RADII)]:
+            part = neighbourhood(state, ops, radius)
             if part is not None:
                 yield part
 
