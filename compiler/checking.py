@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 
+from ..core.errors import NncError
 from ..dialects import loop, te
 from ..passes.graph.bind_inputs import input_names, main_function
 from ..reference.runnable import Runnable, runnables
 from ..reference.scalar import Array
 from ..reference.semantics import DIFFERS, Outcome, Report, check_runs
-from .isolate import Crashed, isolated
+from .isolate import isolated
 from .kernels import lower_kernel
 from .native import NativeKernel
 from .options import Options
@@ -49,7 +50,7 @@ def check_native(module: ModuleOp) -> Report:
 def _check(name: str, runnable: Runnable, run: Run) -> Outcome:
     try:
         return check_runs(name, runnable, lambda inputs: isolated(lambda: run(inputs)))
-    except Crashed as error:
+    except NncError as error:
         return Outcome(name, DIFFERS, error.message)
 
 
@@ -62,7 +63,7 @@ def _kernel(op: te.KernelOp | loop.KernelOp, options: Options) -> Run:
     native = NativeKernel(tiles, options.target)
 
     def run_native(inputs: Sequence[Array]) -> list[Array]:
-        return native(*inputs)
+        return native.guarded(*inputs)
 
     return run_native
 

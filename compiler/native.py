@@ -8,16 +8,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..core.dtypes import numpy_dtype
-from ..core.errors import InputError
+from ..core.errors import InputError, NncError
 from ..dialects.loop import BufferType, KernelOp
 from ..lowering.llvm_to_object import Library, link
 from ..lowering.llvm_to_object import compile as to_object
 from ..lowering.loop_to_llvm import EmittedKernel, emit_kernel
+from ..lowering.program.memory import align
 from ..lowering.program.packing import evaluate, pack
 from ..runtime.arrays import Array, aligned_bytes, aligned_empty
 from ..targets import Target, resolve
 
 POISON_BYTE = 0xFF
+GUARD = 1 << 16
+"""Bytes around each buffer of a guarded call."""
 
 
 class NativeKernel:
@@ -58,19 +61,48 @@ class NativeKernel:
         bound()
         return bound.outputs()
 
+    def guarded(self, *inputs: Array) -> list[Array]:
+        """As a call, on copies with guards around them.
+
+        Raises: NncError: it writes outside of a buffer, or to an input. InputError: as `bind`.
+        """
+        bound = self.bind(inputs)
+        bound.poison()
+        sizes = [buffer.nbytes for buffer in bound.buffers]
+        starts = [GUARD + sum(align(size) + GUARD for size in sizes[:n]) for n in range(len(sizes))]
+        memory = aligned_bytes(starts[-1] + align(sizes[-1]) + GUARD)
+        memory.fill(POISON_BYTE)
+        places = [memory[at : at + size] for at, size in zip(starts, sizes, strict=True)]
+        for place, buffer in zip(places, bound.buffers, strict=True):
+            place[:] = buffer.reshape(-1).view(np.uint8)
+        before = memory.copy()
+        bound.run([place.ctypes.data for place in places])
+        written = memory != before
+        for at, size in list(zip(starts, sizes, strict=True))[len(inputs) :]:
+            written[at : at + size] = False
+        if written.any():
+            raise NncError(f"the code writes {int(written.sum())} bytes outside of its results")
+        for place, buffer in list(zip(places, bound.buffers, strict=True))[len(inputs) :]:
+            buffer.reshape(-1).view(np.uint8)[:] = place
+        return bound.outputs()
+
 
 class BoundKernel:
     """A kernel and the memory it works on."""
 
     def __init__(self, kernel: NativeKernel, inputs: list[Array], outputs: list[Array]):
         self._kernel, self._outputs = kernel, outputs
-        self._buffers = [*inputs, *outputs, *kernel.temporaries, kernel.scratch]
-        self._addresses = [buffer.ctypes.data for buffer in self._buffers]
+        self.buffers = [*inputs, *outputs, *kernel.temporaries, kernel.scratch]
+        self._addresses = [buffer.ctypes.data for buffer in self.buffers]
         self._calls = list(zip(kernel.functions, kernel.emitted.phases, strict=True))
 
     def __call__(self) -> None:
+        self.run(self._addresses)
+
+    def run(self, addresses: Sequence[int]) -> None:
+        """Run it on other memory of the same sizes."""
         for function, phase in self._calls:
-            function(*self._addresses, 0, phase.extent)
+            function(*addresses, 0, phase.extent)
 
     def poison(self) -> None:
         """Fill what the kernel writes with NaN, -1 or true: what is left over shows."""

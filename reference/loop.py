@@ -52,6 +52,7 @@ def run_loop_kernel(
     *,
     limit: int = MAX_STEPS,
     other_poison: bool = False,
+    shared: Sequence[tuple[int, int]] = (),
 ) -> list[Array]:
     """The outputs of a kernel, logical arrays in signless types.
 
@@ -60,12 +61,13 @@ def run_loop_kernel(
         inputs: logical arrays, constants too; unsigned ones are taken as their bits.
         limit: steps (elements of NumPy operations) that the check may take.
         other_poison: memory that nobody has written holds other values than NaN and the like.
+        shared: (operand, result) by argument number, which are one buffer; of tile form only.
 
     Raises:
         NotChecked: it would take longer.
         OutsideDomain: an access leaves its buffer.
     """
-    state = _run(kernel, inputs, limit, State(other_poison=other_poison))
+    state = _run(kernel, inputs, limit, State(other_poison=other_poison), shared)
     arguments = kernel.body.block.args
     outputs = arguments[len(arguments) - kernel.num_outputs.value.data :]
     return [state.memory[output].unpack() for output in outputs]
@@ -82,13 +84,21 @@ def run_loop_kernel_watched(
     return {value: memory.unpack() for value, memory in state.memory.items()}
 
 
-def _run(kernel: loop.KernelOp, inputs: Sequence[Array], limit: int, state: State) -> State:
+def _run(
+    kernel: loop.KernelOp,
+    inputs: Sequence[Array],
+    limit: int,
+    state: State,
+    shared: Sequence[tuple[int, int]] = (),
+) -> State:
     block = kernel.body.block
     check_budget(_steps(block, {}), limit, f"@{kernel.sym_name.data}")
     for argument in block.args:
         state.add_memory(argument)
     for argument, array in zip(block.args, inputs, strict=False):
         state.memory[argument].pack(array)
+    for operand, result in shared:
+        state.memory[block.args[result]] = state.memory[block.args[operand]]
     _run_block(block, state)
     return state
 

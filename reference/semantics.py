@@ -16,7 +16,7 @@ What would take more than about two seconds is not run; the report says so, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,6 +29,7 @@ from ..core.errors import NncError, UnsupportedError
 from ..core.walk import walk
 from ..dialects import loop, te
 from .body import difference
+from .loop import run_loop_kernel
 from .reduction import machine_epsilon
 from .runnable import Runnable, inputs_for, reduction_points, run, runnables
 from .scalar import Array
@@ -200,7 +201,36 @@ def _trial(
         return Outcome(name, DIFFERS, f"cannot be run any more: {reason}")
     points = max(reduction_points(old.op), reduction_points(new.op))
     defined = partial(_defined, old, inputs, expected, limit)
-    return _judge(name, old, (expected, errors), found, points, tolerance, positive, defined)
+
+    def judge(results: Sequence[Array]) -> Outcome:
+        return _judge(name, old, (expected, errors), results, points, tolerance, positive, defined)
+
+    outcome = judge(found)
+    if outcome.status == DIFFERS:
+        return outcome
+    for operand, result, results in _in_one_buffer(old.op, new.op, inputs, limit):
+        shared = judge(results)
+        if shared.status == DIFFERS:
+            how = f"with operand {operand} and result {result} in one buffer, as inout allows"
+            return Outcome(name, DIFFERS, f"{how}: {shared.detail}")
+    return outcome
+
+
+def _in_one_buffer(
+    old: Operation, new: Operation, inputs: Sequence[Array], limit: int
+) -> Iterator[tuple[int, int, Sequence[Array]]]:
+    """What a kernel gives where an operand lies in a result's memory, for each pair it allows now.
+
+    Nests are left out: the reference runs them as whole arrays, which no order of loops tells from
+    one another.
+    """
+    if not isinstance(new, loop.KernelOp) or any(isinstance(op, loop.StmtOp) for op in walk(new)):
+        return
+    known = old.inout_pairs if isinstance(old, loop.KernelOp) else []
+    first = len(new.body.block.args) - new.num_outputs.value.data
+    for operand, result in (pair for pair in new.inout_pairs if pair not in known):
+        shared = run_loop_kernel(new, inputs, limit=limit, shared=[(operand, result)])
+        yield operand, result - first, shared
 
 
 def _judge(

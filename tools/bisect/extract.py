@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from xdsl.dialects import func
 from xdsl.dialects.builtin import FunctionType, ModuleOp
@@ -14,14 +14,14 @@ from ...dialects.graph import base as graph
 from ...passes.graph.bind_inputs import main_function
 
 
-def neighbourhood(module: ModuleOp, op: Operation, radius: int) -> ModuleOp | None:
-    """The ops of main that share a location with `op`, and those up to `radius` uses away.
+def neighbourhood(module: ModuleOp, ops: Iterable[Operation], radius: int) -> ModuleOp | None:
+    """The ops of main that share a location with one of `ops`, and those up to `radius` uses away.
 
     What they read becomes an argument, but for constants; what others read is returned.
     `None` where main has none of these locations.
     """
     main = main_function(module)
-    wanted = set(parts(op.location))
+    wanted = {location for op in ops for location in parts(op.location)}
     chosen = {
         each
         for each in main.body.block.ops

@@ -10,7 +10,7 @@ from .locate import Culprit
 from .values import Difference
 
 IMPORT, CODE, PLAN, THREADS = "import", "code generation", "memory plan", "threads"
-CONSTANTS = "packing of constants"
+CONSTANTS, ENTRY = "packing of constants", "entry function"
 """Stages that are no passes."""
 
 
@@ -28,6 +28,8 @@ class Finding:
         difference: of that output.
         local: of the op's own result.
         others: other stages, with the numbers of those that are steps, that may be to blame.
+        around: other ops that it takes to see it: who made a value, who wrote over it, what is used
+            instead of it.
         part: whether `how` names a part of a kernel.
         failure: what a pass after it, or code generation, then fails with.
         trail: how far the outputs are off after each pass that was tried.
@@ -41,6 +43,7 @@ class Finding:
     output: str = ""
     difference: Difference = field(default_factory=Difference)
     local: Difference = field(default_factory=Difference)
+    around: list[Operation] = field(default_factory=list[Operation])
     part: bool = False
     failure: str = ""
     others: list[tuple[str, int | None]] = field(default_factory=list[tuple[str, int | None]])

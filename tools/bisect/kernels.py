@@ -125,7 +125,7 @@ class Natively:
     def __call__(self, kernel: Operation, inputs: Sequence[Array]) -> Sequence[Array]:
         """A te kernel is lowered without a schedule; nests are lowered as they stand."""
         native = self.prepare(kernel)
-        return isolated(lambda: native(*inputs))
+        return isolated(lambda: native.guarded(*inputs))
 
     def prepare(self, kernel: Operation) -> NativeKernel:
         """The code of a kernel."""

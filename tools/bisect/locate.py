@@ -31,12 +31,14 @@ class Culprit:
         how: what became of it.
         difference: of the value in which it shows.
         location: where the op and what it is made of come from, if that is more than the op.
+        instead: the op, after the pass, whose result is used in its place.
     """
 
     op: Operation
     how: str
     difference: Difference
     location: LocationAttr | None = None
+    instead: Operation | None = None
 
     @property
     def node(self) -> str:
@@ -102,12 +104,13 @@ class _Location:
         if isinstance(op, graph.ConstantOp) and not isinstance(was, graph.ConstantOp):
             return Culprit(was, f"{was.name} became a constant with another content", difference)
         if was.name == op.name and len(was.operands) == len(op.operands):
-            lost = self._changed_operand(was.operands, op.operands)
+            lost, instead = self._changed_operand(was.operands, op.operands)
             if isinstance(lost, graph.ConstantOp):
                 how = f"{op.name} reads another constant than {describe(lost)}"
                 return Culprit(was, how, difference)
             if lost is not None:
-                return Culprit(lost, f"the result of {lost.name} is no longer used", difference)
+                how = f"the result of {lost.name} is no longer used"
+                return Culprit(lost, how, difference, instead=instead)
             if not all(map(self._are_equal, was.operands, op.operands)):
                 return Culprit(was, f"{was.name} takes its operands in another order", difference)
         return Culprit(was, f"{was.name} gives another result", difference)
@@ -119,20 +122,23 @@ class _Location:
             difference = compare(wanted, got.array, self.tolerance)
             if difference.is_wrong and isinstance(old.owner, Operation):
                 how = f"the result of {old.owner.name} is no longer returned"
-                return Culprit(old.owner, how, difference)
+                return Culprit(old.owner, how, difference, instead=_owner(new))
         return None
 
     def _changed_operand(
         self, old: Sequence[SSAValue], new: Sequence[SSAValue]
-    ) -> Operation | None:
-        """The op of the first operand whose value is another one now."""
+    ) -> tuple[Operation | None, Operation | None]:
+        """The op of the first operand whose value is another one now, and that one's."""
         for was, now in zip(old, new, strict=True):
             if self._are_equal(was, now) or any(self._are_equal(was, other) for other in new):
                 continue  # as it was, or in another place
-            owner = was.owner
-            return owner if isinstance(owner, Operation) else None
-        return None
+            return _owner(was), _owner(now)
+        return None, None
 
     def _are_equal(self, old: SSAValue, new: SSAValue) -> bool:
         wanted, got = self.before.trace.values[old], self.after.values[new]
         return not compare(wanted, got.array, self.tolerance).is_wrong
+
+
+def _owner(value: SSAValue) -> Operation | None:
+    return value.owner if isinstance(value.owner, Operation) else None

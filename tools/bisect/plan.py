@@ -15,10 +15,11 @@ from typing import NoReturn
 import numpy as np
 from xdsl.ir import SSAValue
 
-from ...compiler.isolate import Crashed, isolated_until
+from ...compiler.isolate import isolated_until
 from ...compiler.native import unpacked
 from ...compiler.program import Compiled
 from ...core.dtypes import numpy_dtype
+from ...core.errors import NncError
 from ...dialects import loop
 from ...dialects.graph import base as graph
 from ...dialects.loop import BufferType
@@ -37,6 +38,7 @@ OVERWRITTEN = "overwritten"
 MISREAD = "misread"
 MISWRITTEN = "miswritten"
 OVERLAPPING = "overlapping"
+SHARED = "shared"
 CRASHED = "crashed"
 
 
@@ -47,10 +49,12 @@ class Broken:
     Attributes:
         kind: what is wrong. A constant is another one in memory; an operand was overwritten, or is
             read elsewhere than it was written; operands are right and the result is not, because of
-            the code or of what lies over it; or it crashed.
+            the code or of what lies over it; or because the result lies where an operand does, as
+            the kernel says it may; or it crashed.
         call: its number among main's calls.
         number: of the operand, or of the result.
         writer: the call that wrote over the operand, if that was seen.
+        pair: of the arguments that are one buffer, as in the kernel's `inout`.
         difference: of the operand, or of the result.
     """
 
@@ -59,6 +63,7 @@ class Broken:
     number: int = 0
     writer: int | None = None
     difference: Difference = field(default_factory=Difference)
+    pair: tuple[int, int] | None = None
 
 
 def find_broken(
@@ -82,7 +87,7 @@ def find_broken(
 
     try:
         return isolated_until(run)
-    except Crashed as error:
+    except NncError as error:
         return Broken(CRASHED, _number(started), difference=Difference(reason=error.message))
 
 
@@ -177,7 +182,7 @@ class _Watch:
         for number, (wanted, array) in enumerate(pairs):
             found = compare(wanted, array, self.tolerance)
             if found.is_wrong:
-                self._blame(case, number, found)
+                self._blame(case, number, found, pointers)
         for value, (pointer, buffer) in zip(call.results, places, strict=False):
             content = _bytes(pointer, buffer, workspace)
             self.live[value] = _Live(value, pointer, buffer, content)
@@ -187,22 +192,32 @@ class _Watch:
             if live.writer is None and not _is_same(live, workspace):
                 live.writer = case.number
 
-    def _blame(self, case: Case, number: int, found: Difference) -> NoReturn:
+    def _blame(
+        self, case: Case, number: int, found: Difference, pointers: Sequence[_Place]
+    ) -> NoReturn:
         """Operands were right; the code is wrong, or it writes over what it reads."""
         if not self._is_right_alone(case):
             self.finish(Broken(MISWRITTEN, case.number, number, None, found))
+        for operand, result in self._code(case).inout:
+            if pointers[operand][0] == pointers[result][0]:
+                pair = operand, result
+                if not self._is_right_alone(case, pair):
+                    broken = Broken(SHARED, case.number, operand, case.number, found, pair)
+                    self.finish(broken)
         for at, operand in enumerate(case.call.operands):
             lost = self._overwritten(operand)
             if lost is not None and lost.writer == case.number:
                 self.finish(Broken(OVERWRITTEN, case.number, at, case.number, found))
         self.finish(Broken(OVERLAPPING, case.number, number, None, found))
 
-    def _is_right_alone(self, case: Case) -> bool:
-        """Whether the code of a call is right where nothing lies over anything else."""
+    def _is_right_alone(self, case: Case, shared: tuple[int, int] | None = None) -> bool:
+        """Whether the code of a call is right where nothing else than a pair is one buffer."""
         code, call = self._code(case), case.call
         results = [_size(buffer) for buffer in code.args[len(call.operands) :]]
         made = [aligned_bytes(size) for size in (*results, *code.temporaries, self._scratch)]
         taken = [ready(np.frombuffer(content, np.uint8)) for content in self.taken]
+        if shared is not None:
+            made[shared[1] - len(taken)] = taken[shared[0]]
         addresses = tuple(address(array) for array in (*taken, *made))
         for launch in self.launches:
             NativeCall(launch.function, addresses, launch.extent).bound()()

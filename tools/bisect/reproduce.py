@@ -10,6 +10,7 @@ import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from xdsl.dialects.builtin import ModuleOp
@@ -19,6 +20,7 @@ from ...compiler.isolate import Crashed
 from ...compiler.options import Options
 from ...core.testing import Outcome, call
 from ...dialects import loop, te
+from ...passes.graph.bind_inputs import main_function
 from ...reference.runnable import Runnable, inputs_for, runnables
 from ...reference.semantics import NOT_CHECKED, Report, check
 from ..opt.pipeline import Step, render
@@ -27,8 +29,8 @@ from ..opt.reproducer import write as write_reproducer
 from ..reduce.extents import ShrinkExtents
 from ..reduce.moves import MOVES, Move
 from ..reduce.session import BROKEN, Session, is_valid, num_operations
-from .extract import kernel_alone, neighbourhood
-from .finding import CODE, CONSTANTS, PLAN, Finding
+from .extract import kernel_alone, neighbourhood, outline
+from .finding import CODE, CONSTANTS, ENTRY, PLAN, Finding
 from .inside import narrowed_kernel
 from .kernels import Natively, calls_of
 from .steps import FAILURES, Pipeline
@@ -39,7 +41,7 @@ SMALL_ENOUGH = 10
 """Operations: a reproducer of so many needs no other start."""
 TRIALS, SECONDS = 600, 15.0
 """Of one reduction."""
-ALL_SECONDS, LEAST_SECONDS = 30.0, 5.0
+ALL_SECONDS, LEAST_SECONDS = 40.0, 5.0
 """No other start is tried after this; one that was found late is reduced for so long."""
 SMALL_FIRST: tuple[Move, ...] = (ShrinkExtents(), *MOVES)
 """What is small runs quickly: every later trial takes less time."""
@@ -49,7 +51,7 @@ MANY = 30
 """Operations: other starts are tried before one of more."""
 LOOSE = Tolerance(relative=1e-4)
 """For kernels that are compared as code: another order of long sums is no failure."""
-WHOLE = (PLAN, CONSTANTS)
+WHOLE = (PLAN, CONSTANTS, ENTRY)
 """Stages that show in a program only, not in a kernel by itself."""
 RADII = (0, 1, 2, 4, 8, 16)
 """Uses around the op to blame that a reproducer may begin with."""
@@ -146,23 +148,24 @@ class Reproduction:
         the finding then names it.
         """
         stages = [(self.finding.stage, self.finding.step), *self.finding.others]
-        for is_near, is_small in ((True, True), (False, True), (False, False)):
-            for stage, step in stages:
-                self.finding.stage, self.finding.step = stage, step
-                best = self._smallest(is_near, is_small)
-                if best is not None:
-                    self.finding.others = []
-                    return best
+        rounds = ((True, True), (False, True), (False, False))
+        end = time.monotonic() + ALL_SECONDS
+        for (is_near, is_small), (stage, step) in product(rounds, stages):
+            self.finding.stage, self.finding.step = stage, step
+            half = (end - time.monotonic()) / 2  # however slow the first starts are, others follow
+            best = self._smallest(is_near, is_small, time.monotonic() + half)
+            if best is not None:
+                self.finding.others = []
+                return best
         self.finding.stage, self.finding.step = stages[0]
         return None
 
-    def _smallest(self, is_near: bool, is_small: bool) -> Reproducer | None:
-        """Of the starts near the stage, or of all; their extents made small, or as they are.
+    def _smallest(self, is_near: bool, is_small: bool, end: float) -> Reproducer | None:
+        """Of the starts near the stage, or of all, until `end`; extents made small, or as they are.
 
         A reproducer that is near and is not small enough is no reason to stop.
         """
         best: Reproducer | None = None
-        end = time.monotonic() + ALL_SECONDS
         for module, steps in self._nearest() if is_near else self._starts():
             if time.monotonic() > end:
                 break
@@ -222,15 +225,30 @@ class Reproduction:
             yield 0
 
     def _parts(self, state: ModuleOp) -> Iterator[ModuleOp]:
-        """The op to blame, and more and more of what is around it."""
+        """The op to blame, and more and more of what is around it; without one, each by itself."""
         op = self.finding.op
+        if op is None:
+            yield from self._single(state)
+            return
         if isinstance(op, te.CallOp) and self.finding.stage not in WHOLE and calls_of(state):
             yield kernel_alone(state, op.callee.string_value())
-        elif op is not None:
-            for radius in RADII:
-                part = neighbourhood(state, op, radius)
-                if part is not None:
-                    yield part
+            return
+        alone = [([op], 0)] if self.finding.around else []
+        for ops, radius in [*alone, *(([op, *self.finding.around], each) for each in RADII)]:
+            part = neighbourhood(state, ops, radius)
+            if part is not None:
+                yield part
+
+    def _single(self, state: ModuleOp) -> Iterator[ModuleOp]:
+        """Every op of main by itself; alike ones, as those of equal blocks of a network, once."""
+        seen: set[object] = set()
+        for op in main_function(state).body.block.ops:
+            symbol = op.callee if isinstance(op, te.CallOp) else None
+            key = (op.name, symbol, tuple(op.operand_types), tuple(op.result_types))
+            if key in seen or not op.operands or not op.results:
+                continue
+            seen.add(key)
+            yield outline(state, {op})
 
     def _reduced(
         self, module: ModuleOp, steps: Sequence[Step], is_small: bool, end: float

@@ -8,18 +8,31 @@ from dataclasses import dataclass, field, replace
 
 from xdsl.ir import Operation
 
-from ...compiler.isolate import Crashed, isolated
+from ...compiler.isolate import isolated
 from ...compiler.options import Options
 from ...compiler.program import Compiled, compile_kernels
 from ...compiler.signature import output_signatures
 from ...compiler.timing import Timings
+from ...core.errors import NncError
 from ...core.locations import describe
+from ...dialects.loop import KernelOp
 from ...runtime.arrays import Array
-from .finding import CODE, CONSTANTS, IMPORT, PLAN, THREADS, Finding
+from ...runtime.executable import Executable
+from ...runtime.profile import Stepper
+from .finding import CODE, CONSTANTS, ENTRY, IMPORT, PLAN, THREADS, Finding
 from .inside import narrowed
-from .kernels import Case, Natively, calls_of, cases_of, check_case, suspects
+from .kernels import Case, Natively, callee_of, calls_of, cases_of, check_case, suspects
 from .locate import Culprit, locate
-from .plan import CONSTANT, CRASHED, MISWRITTEN, OVERLAPPING, OVERWRITTEN, Broken, find_broken
+from .plan import (
+    CONSTANT,
+    CRASHED,
+    MISWRITTEN,
+    OVERLAPPING,
+    OVERWRITTEN,
+    SHARED,
+    Broken,
+    find_broken,
+)
 from .steps import FAILURES, Pipeline, describe_error
 from .trace import Trace, trace
 from .values import Difference, Tolerance, Wanted, compare
@@ -143,7 +156,7 @@ class Search:
             return dict.fromkeys(wanted, Difference(reason=reason))
         try:
             return self._compare(wanted, isolated(lambda: compiled.executable.run(self.inputs)))
-        except Crashed as error:
+        except NncError as error:  # or whatever failed on memory that the code has broken
             return dict.fromkeys(wanted, Difference(reason=error.message))
 
     def _worst(self, found: Mapping[str, Difference]) -> tuple[str, Difference]:
@@ -224,14 +237,43 @@ class Search:
         self.say("watching the memory of the program")
         found = find_broken(compiled, self.inputs, cases, self.tolerance)
         if found is not None:
-            return _in_program(found, cases)
+            promised = self._promised(found, cases)
+            return promised or _in_program(found, cases)
         if self.options.threads > 1:
             single = replace(self.options, threads=1)
             state = self.pipeline.state(len(self.pipeline.steps)).clone()
-            alone = self._run(self._wanted(), compile_kernels(state, single, Timings()), None)
-            if not self._worst(alone)[1].is_wrong:
+            if self._is_right(compile_kernels(state, single, Timings()).executable):
                 how = f"wrong on {self.options.threads} threads, right on one"
                 return Finding(THREADS, None, "", how)
+        if self._is_right(Stepper(compiled.executable, lambda launched: launched.run())):
+            how = "the calls are right one by one; the function that makes them all is not"
+            return Finding(ENTRY, None, "", how)
+        return None
+
+    def _is_right(self, executable: Executable) -> bool:
+        """Whether the outputs of a program are."""
+        try:
+            outputs = isolated(lambda: executable.run(self.inputs))
+        except NncError:
+            return False
+        return not self._worst(self._compare(self._wanted(), outputs))[1].is_wrong
+
+    def _promised(self, broken: Broken, cases: Sequence[Case]) -> Finding | None:
+        """The pass after which a kernel says that an operand and a result may be one buffer."""
+        if broken.kind != SHARED or broken.pair is None:
+            return None
+        case = cases[broken.call]
+        for number, step in enumerate(self.pipeline.steps):
+            calls = calls_of(self.pipeline.state(number + 1))
+            kernel = callee_of(calls[case.number]) if calls else None
+            if isinstance(kernel, KernelOp) and broken.pair in kernel.inout_pairs:
+                result = broken.pair[1] - len(case.call.operands)
+                how = (
+                    f"kernel @{case.symbol} says that result {result} may lie in the memory of "
+                    f"operand {broken.number}, and reads the operand after it has written there"
+                )
+                node, local = describe(case.call), broken.difference
+                return Finding(step.flag, number, node, how, case.call, local=local)
         return None
 
 
@@ -268,15 +310,20 @@ def _in_program(broken: Broken, cases: Sequence[Case]) -> Finding:
     stage, how = PLAN, f"it is read elsewhere than it was written by {reader}"
     if broken.kind == CONSTANT:
         stage, how = CONSTANTS, f"it is another constant in the memory that {reader} reads"
-    elif broken.kind == OVERWRITTEN and broken.writer == broken.call:
+    elif broken.kind in (OVERWRITTEN, SHARED) and broken.writer == broken.call:
         how = f"its memory is written by its last reader, {reader}, while it is read"
     elif broken.kind == OVERWRITTEN:
         writer = "" if broken.writer is None else f" by {describe(cases[broken.writer].call)}"
         how = f"its memory is written{writer} before {reader} reads it"
-    return Finding(stage, None, node, how, call, local=broken.difference)
+    finding = Finding(stage, None, node, how, call, local=broken.difference)
+    if isinstance(maker, Operation) and broken.writer not in (None, broken.call):
+        finding.around = [maker, cases[broken.writer].call]
+    return finding
 
 
 def _finding(flag: str, step: int, culprit: Culprit | None) -> Finding:
     if culprit is None:
         return Finding(flag, step, "", "no single value shows where")
-    return Finding(flag, step, culprit.node, culprit.how, culprit.op, local=culprit.difference)
+    finding = Finding(flag, step, culprit.node, culprit.how, culprit.op, local=culprit.difference)
+    finding.around = [] if culprit.instead is None else [culprit.instead]
+    return finding

@@ -5,7 +5,17 @@ from __future__ import annotations
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.utils.exceptions import DiagnosticException
 
-from ...compiler.pipelines import FAST, FAST_TILES, FUSE, GRAPH, TE, TO_NEST, TO_TILES, extended
+from ...compiler.pipelines import (
+    DECLARE,
+    FAST,
+    FAST_TILES,
+    FUSE,
+    GRAPH,
+    TE,
+    TO_NEST,
+    TO_TILES,
+    extended,
+)
 from ...core.errors import NncError, PassError
 from ...dialects.sched import ScheduleOp
 from ...lowering.graph_to_te.registry import load_lowerings
@@ -40,6 +50,7 @@ def default_pipeline(numerics: str, has_schedules: bool) -> str:
         *(("apply-schedules",) if has_schedules else ()),
         *extended(TO_TILES),
         *(extended(FAST_TILES) if fast else ()),
+        *DECLARE,
     ]
     return ",".join(names)
 
