@@ -85,11 +85,12 @@ def parse(text: str, tables: Tables, problems: Problems | None = None) -> list[A
                 error.position = stack.last_end
             if problems is None:
                 raise
-            if not (stack.is_unsure and (is_end or text.startswith("}", stack.position))):
+            is_told = not (stack.is_unsure and (is_end or text.startswith("}", stack.position)))
+            if is_told:
                 problems.add(error)
             if is_end:
                 return stack.close()
-            stack.recover()
+            stack.recover(error if is_told else None)
 
 
 def _run(stack: Stack) -> list[Any]:

@@ -25,9 +25,11 @@ from .errors import Malformed
 from .tables import Node, Tables
 
 FAILED = "failed"
-"""The tag of the node that stands for an op that could not be read: (tag, results, offset, parts).
+"""The tag of the node that stands for an op that could not be read:
+(tag, results, offset, parts, error).
 
-`results` is the token with the names of its results, or None; `parts` are nodes of what it holds.
+`results` is the token with the names of its results, or None; `parts` are nodes of what it holds;
+`error` says why, if it is kept: where the op is none that is known, that is said instead.
 """
 
 
@@ -67,6 +69,13 @@ class Problems:
                 self._seen.add(key)
                 self.found.append(one)
 
+    def withdraw(self, error: Malformed) -> bool:
+        """Forget an error, for a better one in its place; whether it was kept."""
+        rest = [kept for kept in self.found if kept is not error]
+        was_kept = len(rest) < len(self.found)
+        self.found = rest
+        return was_kept
+
     @property
     def is_full(self) -> bool:
         """Whether no more are kept: hints are not worth their time then."""
@@ -80,6 +89,7 @@ _BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|[{}]')
 _BLANK = re.compile(r"[ \t\r]*")
 _OP = re.compile(
     rf"(?:{scan.RESULTS.pattern})"
+    rf"|(?:=|{scan.VALUE_NAME})[ \t]+[A-Za-z_]\w*\.[A-Za-z_]\w*[ \t]*[(@]"  # half a result
     r'|"[\w$.]+"[ \t]*\('
     r"|[A-Za-z_]\w*\.[A-Za-z_][\w$.]*(?=[ \t\r\n(@\[{:]|\Z)"
     r"|\^[\w$.-]+[ \t]*[:(]"
@@ -185,19 +195,23 @@ class Stack:
         self.is_unsure = False
         """Braces of what was skipped did not match: those that follow may not either."""
 
-    def recover(self) -> None:
-        """Drop the op that failed at `position`, and go to the next one."""
+    def recover(self, error: Malformed | None) -> None:
+        """Drop the op that failed at `position`, and go to the next one.
+
+        Args: error: why it failed, if that was told.
+        """
         if self._insert_brace():
             return
         self._open_list()
         level = self._level()
         failed = self.values[level:]
         del self.values[level:], self.states[level + 1 :]
+        failed = self._cut_short(failed)
         start, results = self._start(failed)
         braces = [value[0] for value in failed if is_brace(value)]
         if not braces and self._enter_body(failed, results):
             return
-        self.values[-1].append((FAILED, results, start, failed))
+        self.values[-1].append((FAILED, results, start, failed, error))
         begin = self.position
         if not (failed and not braces and self.is_at_next_op()):
             depth = sum(is_last_on_line(self.text, brace) for brace in braces)
@@ -210,6 +224,24 @@ class Stack:
         if self.depth == 0 and self.text.startswith("}", self.position):
             self.position += 1  # nothing is open here
             self.is_unsure = True
+
+    def _cut_short(self, failed: list[Any]) -> list[Any]:
+        """What failed; of an op that was taken for complete and was not, the head.
+
+        Something that is none of it stands behind it on its line: `my.op %x at 1`.
+        """
+        ops: list[Any] = failed if len(failed) == 1 else []
+        position = self.position
+        if failed and is_token(failed[0]) and not is_first_on_line(self.text, failed[0][0]):
+            ops, position = self.values[-1], failed[0][0]
+        if not ops or ops[-1][0] != "op":
+            return failed
+        _, results, statement, _ = ops[-1]
+        head = statement[1]
+        if not is_token(head) or self.text.find("\n", head[0], position) >= 0:
+            return failed
+        ops.pop()
+        return [head] if results is None else [results, head]
 
     @property
     def _is_schedule(self) -> bool:
@@ -282,7 +314,7 @@ class Stack:
         failed = self.values[1:]
         if failed:
             start, results = self._start(failed)
-            self.values[0].append((FAILED, results, start, failed))
+            self.values[0].append((FAILED, results, start, failed, None))
         return self.values[0]
 
     def _open_list(self) -> None:
