@@ -241,6 +241,10 @@ class PatternSet:
 
     def __init__(self, patterns: Iterable[AnyPattern], *, hooks: bool = False):
         self._patterns = [p if isinstance(p, Pattern) else Upstream(p) for p in patterns]
+        unwritten: Any = Pattern
+        for pattern in self._patterns:
+            if type(pattern).rewrite is unwritten.rewrite:
+                raise PassError(f"pattern {pattern.name} does not define rewrite(self, op, rw)")
         self._hooks = hooks
         self._by_class: dict[type[Operation], list[Pattern[Any]]] = {}
 

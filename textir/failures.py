@@ -8,7 +8,7 @@ from typing import Any, cast
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import VerifyException
 
-from .errors import NOWHERE, Malformed, Poisoned
+from .errors import NOWHERE, Malformed
 from .recovery import FAILED, FailedOp, Problems, is_token
 from .tables import Node
 
