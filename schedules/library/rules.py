@@ -96,10 +96,11 @@ def _checked(
     Raises: ScheduleError: it is no collection of symbols of computes.
     """
     known = [compute.symbol for compute in site.kernel.computes]
+    text = repr(done)
     is_list = isinstance(done, Collection) and not isinstance(done, str)
     given = cast("Collection[object]", done) if is_list else ()
     if not given or not all(symbol in known for symbol in given):
-        shown = repr([_spelt(each) for each in given] if given else done)
+        shown = [_spelt(each) for each in given] if given else text
         raise ScheduleError(
             f"schedule '{name}' of {entry.owner} gives {shown}, expected symbols of computes",
             where=entry.place,
