@@ -37,7 +37,7 @@ from xdsl.utils.worklist import Worklist
 
 from .counters import active, may
 from .effects import is_dead
-from .errors import PassError
+from .errors import NncError, PassError
 from .explain import count, listener, why_not
 from .locations import describe, fuse, set_location
 from .walk import erase, is_inside, walk
@@ -343,10 +343,14 @@ class _Driver:
     @staticmethod
     def _attempt(pattern: Pattern[Any], op: Operation, rw: Rewriter) -> bool:
         """Apply a rule; whether it changed anything."""
-        if isinstance(rw, _CountedRewriter):
-            rw.attempt(pattern, op)
-        else:
-            pattern.rewrite(op, rw)
+        try:
+            if isinstance(rw, _CountedRewriter):
+                rw.attempt(pattern, op)
+            else:
+                pattern.rewrite(op, rw)
+        except NncError as error:
+            error.where = error.where or describe(op)
+            raise
         return rw.has_done_action
 
     def _revisit_producers(self, operands: Sequence[SSAValue]) -> None:

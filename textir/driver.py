@@ -81,6 +81,10 @@ def parse(text: str, tables: Tables, problems: Problems | None = None) -> list[A
             is_end = stack.position >= len(text)
             if is_end:
                 error.hint = stack.unclosed()
+            elif (label := stack.loose_label()) is not None:
+                error.position = label
+                error.message = "expected '[' before the blocks to go on in"
+                error.hint = "as in cf.br(%x) [^bb1]; upstream's own syntax is read with -f mlir"
             elif error.position == stack.position and stack.is_cut_off():
                 error.position = stack.last_end
             if problems is None:

@@ -232,8 +232,9 @@ class Stack:
         """
         ops: list[Any] = failed if len(failed) == 1 else []
         position = self.position
-        if failed and is_token(failed[0]) and not is_first_on_line(self.text, failed[0][0]):
-            ops, position = self.values[-1], failed[0][0]
+        first = next(filter(is_token, failed), None)
+        if first is not None and not is_first_on_line(self.text, first[0]):
+            ops, position = self.values[-1], first[0]
         if not ops or ops[-1][0] != "op":
             return failed
         _, results, statement, _ = ops[-1]
@@ -257,6 +258,14 @@ class Stack:
     def is_cut_off(self) -> bool:
         """Whether the op before a next one is not complete: what is missing, is missing there."""
         return self.states[-1] not in list_states(self.tables) and self.is_at_next_op()
+
+    def loose_label(self) -> int | None:
+        """Where a label stands behind an op: upstream's syntax has successors so."""
+        top: Any = self.values[-1] if self.values else None
+        if not is_token(top) or top[1][:1] != "^" or is_first_on_line(self.text, top[0]):
+            return None
+        before = self.text[self.text.rfind("\n", 0, top[0]) + 1 : top[0]].rstrip()
+        return None if before.endswith(("[", ",")) else top[0]
 
     def _insert_brace(self) -> bool:
         """Where a `{` is missing at the end of a line, and deeper lines follow, go on behind it."""
