@@ -12,13 +12,16 @@ docs/extending.md shows each. A name that is taken is an error that names both o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
 from ..core import extensions
 from ..core.errors import NncError
+from ..core.irtypes import is_defined
+from ..core.passes import fault
 from ..dialects.graph import registry
-from ..dialects.graph.base import GraphOp
+from ..dialects.graph.base import GraphOp, Pattern
 from ..targets import Target
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def register_op(
     _check_class(cls, GraphOp, place)
     if missing := sorted(getattr(cls, "__abstractmethods__", ())):
         raise NncError(f"{cls.__name__} does not define {', '.join(missing)}", where=place)
+    _check_operator(cls, place)
     operands = [name for name, _ in cls.get_irdl_definition().operands]
     _check_function(meaning, ("op", *operands), f"the meaning of {cls.name}", place)
     if definition is not None:
@@ -71,6 +75,18 @@ def register_op(
         cls, meaning=_Meaning(cls.name, meaning, wide), definition=definition, onnx=name
     )
     return cls
+
+
+def _check_operator(cls: type[GraphOp], place: str) -> None:
+    """Raises: NncError: it has not been made an op, or its pattern is none."""
+    if not is_defined(cls):
+        hint = "@irdl_op_definition stands above its class"
+        raise NncError(f"{cls.__name__} is no op yet", where=place, hint=hint)
+    pattern = cast("object", cls.PATTERN)
+    if not isinstance(pattern, Pattern):
+        known = ", ".join(f"Pattern.{each.name}" for each in Pattern)
+        text = f"the PATTERN of {cls.__name__} is {pattern!r}, expected one of {known}"
+        raise NncError(text, where=place)
 
 
 def _check_class(given: object, base: type, place: str) -> None:
@@ -110,10 +126,18 @@ def _onnx_name(text: str, versions: tuple[int, int | None], place: str) -> regis
             where=place,
             hint="an operator of ONNX itself is named by ONNX_NAME of its class",
         )
-    first, last = versions
+    first, last = versions if _is_pair(versions) else (0, 0)
     if first < 1 or (last is not None and last < first):
         raise NncError(f"versions are (first, last) from 1 on, got {versions}", where=place)
     return registry.OnnxName(domain, op_type, versions)
+
+
+def _is_pair(versions: object) -> bool:
+    """Whether it is (first, last), the last one perhaps open."""
+    if not isinstance(versions, tuple) or len(cast("tuple[object, ...]", versions)) != 2:
+        return False
+    first, last = cast("tuple[object, object]", versions)
+    return isinstance(first, int) and (last is None or isinstance(last, int))
 
 
 class _Meaning:
@@ -154,6 +178,8 @@ def register_pass(
 
     _, place = extensions.asking()
     _check_class(cls, ModulePass, place)
+    if reason := fault(cls):
+        raise NncError(f"{cls.__name__}: {reason}", where=place)
     given = [text for text in (phase, after, before) if text is not None]
     if wrong := [each for each in cast("list[object]", given) if not isinstance(each, str)]:
         raise NncError(f"expected the name of a phase or a pass, got {wrong[0]!r}", where=place)
@@ -196,6 +222,11 @@ def register_target(target: Target) -> Target:
         expected = ", ".join(map(str, VECTOR_BITS))
         message = f"vector_bits of '{target.name}' is {target.vector_bits}, expected {expected}"
         raise NncError(message, where=extensions.asking()[1])
+    for each in fields(target):
+        value = getattr(target, each.name)
+        if "str" not in str(each.type) and not (isinstance(value, int | float) and value > 0):
+            message = f"{each.name} of '{target.name}' is {value!r}, expected a positive number"
+            raise NncError(message, where=extensions.asking()[1])
     extensions.register(KIND, target.name, target, {*TARGETS, *ALIASES})
     return target
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xdsl.dialects.builtin import ModuleOp
 
 from ..core.errors import InputError
-from ..frontends import for_suffix
+from ..frontends import checked, for_suffix
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +30,7 @@ def load(model: ModelSource) -> ModuleOp:
     if isinstance(model, str | PathLike) and Path(model).suffix in TEXT_SUFFIXES:
         return _parse_file(fspath(model))
     if isinstance(model, str | PathLike) and (read := for_suffix(Path(model).suffix)) is not None:
-        return _checked(read(model), fspath(model))
+        return checked(read(model), fspath(model))
     if not isinstance(model, str | PathLike | bytes) and type(model).__name__ != "ModelProto":
         raise InputError(
             f"a model is a path, bytes, an onnx.ModelProto or a module, got {type(model).__name__}"
@@ -38,13 +38,6 @@ def load(model: ModelSource) -> ModuleOp:
     from ..frontends.onnx import import_model
 
     return import_model(model)
-
-
-def _checked(made: object, path: str) -> ModuleOp:
-    if not isinstance(made, ModuleOp):
-        kind = type(made).__name__
-        raise InputError(f"its front end made no module but {kind}", where=path)
-    return made
 
 
 def _parse_file(path: str) -> ModuleOp:

@@ -18,7 +18,8 @@ from xdsl.dialects.builtin import (
     f32,
     i64,
 )
-from xdsl.ir import Attribute
+from xdsl.ir import Attribute, Operation
+from xdsl.irdl import IRDLOperation
 
 if TYPE_CHECKING:
     from xdsl.parser import AttrParser
@@ -35,6 +36,12 @@ def tensor_element(type_: Attribute) -> Attribute:
     """Element type of a ranked tensor type."""
     assert isinstance(type_, TensorType), f"expected a tensor type, got {type_}"
     return cast("Attribute", cast("TensorType[Any]", type_).element_type)
+
+
+def is_defined(op_class: type[Operation]) -> bool:
+    """Whether `@irdl_op_definition` stands above a class of ops."""
+    own = vars(op_class).get("get_irdl_definition")
+    return own is not None or not issubclass(op_class, IRDLOperation)
 
 
 def int_attr(value: int) -> IntegerAttr[Any]:

@@ -19,10 +19,12 @@ results, its symbol and its place belong to what is around it.
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar, get_args, get_origin
+from inspect import signature
+from typing import Any, ClassVar, Generic, TypeVar, cast, get_args, get_origin
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
@@ -32,6 +34,7 @@ from xdsl.passes import ModulePass
 from .explain import count
 from .walk import children
 
+_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 OpT = TypeVar("OpT", bound=Operation)
 
 
@@ -78,6 +81,37 @@ class OpPass(ModulePass, Generic[OpT]):
         inside: list[Any] = list(anchored(op, self.anchors[0]))
         for each in inside:
             self.run(ctx, each)
+
+
+def fault(pass_class: type[ModulePass]) -> str | None:
+    """What a class lacks to be run as a pass: told when it is loaded, with its line."""
+    cls: Any = pass_class
+    is_op_pass = bool(issubclass(pass_class, OpPass))
+    name = getattr(cls, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return f"its name is {name!r}, expected one such as 'fold-relu': name = \"fold-relu\""
+    if missing := sorted(getattr(cls, "__abstractmethods__", ())):
+        return f"it does not define {', '.join(missing)}"
+    if is_op_pass and not _says_where(cls):
+        return "it does not say which op it runs on: OpPass[FuncOp], or OpPass[Operation] for any"
+    method: Any = cls.run if is_op_pass else cls.apply
+    try:
+        signature(method).bind("self", "ctx", "op")
+    except TypeError:
+        return (
+            f"expected {method.__name__}(self, ctx, op), got {method.__name__}{signature(method)}"
+        )
+    declared: object = getattr(cls, "statistics", ())
+    if not isinstance(declared, tuple | list) or not all(
+        isinstance(each, Statistic) for each in cast("Sequence[object]", declared)
+    ):
+        return f"its statistics are {declared!r}, expected a tuple of Statistic: (MERGED,)"
+    return None
+
+
+def _says_where(pass_class: type[OpPass[Any]]) -> bool:
+    """Whether a type argument, or a class variable, says on which op it runs."""
+    return any("anchors" in vars(cls) for cls in pass_class.__mro__ if cls is not OpPass)
 
 
 def runs_on(pass_class: type[ModulePass]) -> type[Operation]:

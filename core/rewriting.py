@@ -37,7 +37,7 @@ from xdsl.utils.worklist import Worklist
 
 from .counters import active, may
 from .effects import is_dead
-from .errors import PassError
+from .errors import NncError, PassError
 from .explain import count, listener, why_not
 from .locations import describe, fuse, set_location
 from .walk import erase, is_inside, walk
@@ -241,6 +241,10 @@ class PatternSet:
 
     def __init__(self, patterns: Iterable[AnyPattern], *, hooks: bool = False):
         self._patterns = [p if isinstance(p, Pattern) else Upstream(p) for p in patterns]
+        unwritten: Any = Pattern
+        for pattern in self._patterns:
+            if type(pattern).rewrite is unwritten.rewrite:
+                raise PassError(f"pattern {pattern.name} does not define rewrite(self, op, rw)")
         self._hooks = hooks
         self._by_class: dict[type[Operation], list[Pattern[Any]]] = {}
 
@@ -339,10 +343,14 @@ class _Driver:
     @staticmethod
     def _attempt(pattern: Pattern[Any], op: Operation, rw: Rewriter) -> bool:
         """Apply a rule; whether it changed anything."""
-        if isinstance(rw, _CountedRewriter):
-            rw.attempt(pattern, op)
-        else:
-            pattern.rewrite(op, rw)
+        try:
+            if isinstance(rw, _CountedRewriter):
+                rw.attempt(pattern, op)
+            else:
+                pattern.rewrite(op, rw)
+        except NncError as error:
+            error.where = error.where or describe(op)
+            raise
         return rw.has_done_action
 
     def _revisit_producers(self, operands: Sequence[SSAValue]) -> None:

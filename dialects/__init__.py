@@ -8,6 +8,7 @@ from ..core.catalog import Catalog, constant, lazy, merge
 
 if TYPE_CHECKING:
     from xdsl.context import Context
+    from xdsl.ir import Dialect
 
     from ..core.extensions import Plugin
 
@@ -48,7 +49,22 @@ def catalog() -> Catalog:
 def _dialects(plugin: Plugin) -> Catalog:
     from xdsl.ir import Dialect
 
-    return {one.name: constant(one) for one in plugin.members("DIALECTS", Dialect)}
+    dialects = plugin.members("DIALECTS", Dialect)
+    for dialect in dialects:
+        _check_ops(plugin, dialect)
+    return {one.name: constant(one) for one in dialects}
+
+
+def _check_ops(plugin: Plugin, dialect: Dialect) -> None:
+    """Raises: NncError: an op of a plug-in's dialect cannot be used."""
+    from ..core.irtypes import is_defined
+
+    for op in dialect.operations:
+        name: object = getattr(op, "name", None)
+        if not is_defined(op):
+            plugin.refuse(op, "it is no op yet: @irdl_op_definition stands above its class")
+        if not isinstance(name, str) or not name.startswith(f"{dialect.name}."):
+            plugin.refuse(op, f"it is in dialect '{dialect.name}', but its name is {name!r}")
 
 
 def context(*, allow_unregistered: bool = False) -> Context:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import extensions
 from ..core.catalog import Catalog, constant, lazy, merge
+from ..core.errors import InputError
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
 
 KIND = "format"
 TEXT = ("nn", "mlir")
@@ -37,6 +41,20 @@ def formats() -> Catalog:
             *((entry.owner, {name: constant(entry.value)}) for name, entry in users.items()),
         ],
     )
+
+
+def checked(made: object, source: object) -> ModuleOp:
+    """What a front end made of a model, which may be a user's.
+
+    Raises: InputError: it is no module.
+    """
+    from xdsl.dialects.builtin import ModuleOp
+
+    if not isinstance(made, ModuleOp):
+        kind = type(made).__name__
+        where = "<bytes>" if isinstance(source, bytes) else str(source)
+        raise InputError(f"its front end made no module but {kind}", where=where)
+    return made
 
 
 def for_suffix(suffix: str) -> Callable[[Any], Any] | None:

@@ -33,7 +33,7 @@ from .loop import run_loop_kernel
 from .reduction import machine_epsilon
 from .runnable import Runnable, inputs_for, reduction_points, run, runnables
 from .scalar import Array
-from .steps import MAX_STEPS, NotChecked, OutsideDomain
+from .steps import MAX_STEPS, NotChecked, OutsideDomain, WrongMeaning
 
 EQUAL = "equal"
 CLOSE = "equal within the error of its reductions"
@@ -194,7 +194,7 @@ def _trial(
     inputs, expected, errors = _run_before(old, random, limit, positive)
     try:
         found, _ = run(new, inputs, limit)
-    except NotChecked:
+    except (NotChecked, WrongMeaning):
         raise
     except (NncError, IndexError, ValueError, TypeError) as error:
         reason = error.message if isinstance(error, NncError) else str(error)
@@ -270,7 +270,7 @@ def _run_before(
         inputs = inputs_for(old, random, integers, positive)
         try:
             expected, errors = run(old, inputs, limit)
-        except NotChecked:
+        except (NotChecked, WrongMeaning):
             raise
         except (OutsideDomain, IndexError) as error:
             reason = str(error)  # an index of a gather: try smaller ones

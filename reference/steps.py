@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.errors import NncError
+from ..core.errors import ModelError, NncError
 
 MAX_STEPS = 1_000_000_000
 """About two seconds: a step is one element of one NumPy operation."""
@@ -21,6 +21,10 @@ class NotChecked(NncError):
     def __init__(self, message: str, *, steps: int = 0, where: str | None = None):
         super().__init__(message, where=where)
         self.steps = steps
+
+
+class WrongMeaning(ModelError):
+    """The meaning of a user's operator gives something else than the types of its results say."""
 
 
 class OutsideDomain(NncError):

@@ -7,6 +7,7 @@ nesting costs no stack.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from .attributes import AttributeReader, unescape
 from .errors import Malformed, Poisoned, did_you_mean
 from .failures import Failures, placed, start_of
 from .literals import bare_list, bare_number
-from .recovery import FAILED, Problems
+from .recovery import FAILED, Problems, is_token
 from .scopes import Blocks, Locations, Scopes
 from .syntax import builders
 from .tables import Node
@@ -41,6 +42,7 @@ class Place:
         self.position = position
 
 
+_OPNAME = re.compile(r'"?[A-Za-z_]\w*\.[\w$.]+"?')
 Build = Callable[["Builder", Node, Place], Task | None]
 _NAMING = frozenset({"op", "assign", FAILED})
 """Nodes whose first part is the token with the names of results."""
@@ -270,7 +272,9 @@ class Builder:
 
     def unknown_op(self, name: str, position: int) -> Malformed:
         """The error for an op that there is not, told of once for each name."""
-        return self.failures.first_of(name, self._unknown_op(name, position))
+        if self.failures.is_first(name):
+            return self._unknown_op(name, position)
+        return Poisoned(position, f"there is no op '{name}'")
 
     def _unknown_op(self, name: str, position: int) -> Malformed:
         dialect, _, _ = name.partition(".")
@@ -336,8 +340,15 @@ def symbol_name(text: str) -> str:
 
 
 def _failed(builder: Builder, node: Node, place: Place) -> None:
-    """An op that was told of when it was parsed."""
-    raise Poisoned(node[2], "the op could not be parsed")
+    """An op that was told of when it was parsed; if there is no such op, that is the reason."""
+    _, _, position, parts, error = node
+    head = next((part for part in parts[:2] if is_token(part) and not part[1].endswith("=")), None)
+    if error is not None and head is not None and _OPNAME.fullmatch(head[1]):
+        name = unescape(head[1].strip('"'))
+        is_known = builder.context.get_optional_op(name) is not None
+        if not is_known and builder.failures.withdraw(error):
+            raise builder.unknown_op(name, head[0])
+    raise Poisoned(position, "the op could not be parsed")
 
 
 BUILDERS[FAILED] = _failed

@@ -81,15 +81,20 @@ def parse(text: str, tables: Tables, problems: Problems | None = None) -> list[A
             is_end = stack.position >= len(text)
             if is_end:
                 error.hint = stack.unclosed()
+            elif (label := stack.loose_label()) is not None:
+                error.position = label
+                error.message = "expected '[' before the blocks to go on in"
+                error.hint = "as in cf.br(%x) [^bb1]; upstream's own syntax is read with -f mlir"
             elif error.position == stack.position and stack.is_cut_off():
                 error.position = stack.last_end
             if problems is None:
                 raise
-            if not (stack.is_unsure and (is_end or text.startswith("}", stack.position))):
+            is_told = not (stack.is_unsure and (is_end or text.startswith("}", stack.position)))
+            if is_told:
                 problems.add(error)
             if is_end:
                 return stack.close()
-            stack.recover()
+            stack.recover(error if is_told else None)
 
 
 def _run(stack: Stack) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from xdsl.ir import Operation
 from xdsl.utils.exceptions import VerifyException
 
-from .errors import NOWHERE, Malformed, Poisoned
+from .errors import NOWHERE, Malformed
 from .recovery import FAILED, FailedOp, Problems, is_token
 from .tables import Node
 
@@ -60,12 +60,15 @@ class Failures:
         """A count that says whether the block of this label may stand in something that failed."""
         return self.count - (label in self.symbols)
 
-    def first_of(self, name: str, error: Malformed) -> Malformed:
-        """The error for the first use of an unknown op; later ones are not told."""
-        if name in self._unknown:
-            return Poisoned(error.position, error.message)
+    def withdraw(self, error: Malformed) -> bool:
+        """Forget an error, for a better one of the same op; whether it was kept."""
+        return self._problems is not None and self._problems.withdraw(error)
+
+    def is_first(self, name: str) -> bool:
+        """Whether an unknown op is met for the first time; later ones are not told."""
+        is_new = name not in self._unknown
         self._unknown.add(name)
-        return error
+        return is_new
 
     def replace(self, node: Node | None = None) -> Operation:
         """What stands in the place of a failed op."""

@@ -25,9 +25,11 @@ from .errors import Malformed
 from .tables import Node, Tables
 
 FAILED = "failed"
-"""The tag of the node that stands for an op that could not be read: (tag, results, offset, parts).
+"""The tag of the node that stands for an op that could not be read:
+(tag, results, offset, parts, error).
 
-`results` is the token with the names of its results, or None; `parts` are nodes of what it holds.
+`results` is the token with the names of its results, or None; `parts` are nodes of what it holds;
+`error` says why, if it is kept: where the op is none that is known, that is said instead.
 """
 
 
@@ -67,6 +69,13 @@ class Problems:
                 self._seen.add(key)
                 self.found.append(one)
 
+    def withdraw(self, error: Malformed) -> bool:
+        """Forget an error, for a better one in its place; whether it was kept."""
+        rest = [kept for kept in self.found if kept is not error]
+        was_kept = len(rest) < len(self.found)
+        self.found = rest
+        return was_kept
+
     @property
     def is_full(self) -> bool:
         """Whether no more are kept: hints are not worth their time then."""
@@ -80,6 +89,7 @@ _BRACE = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|[{}]')
 _BLANK = re.compile(r"[ \t\r]*")
 _OP = re.compile(
     rf"(?:{scan.RESULTS.pattern})"
+    rf"|(?:=|{scan.VALUE_NAME})[ \t]+[A-Za-z_]\w*\.[A-Za-z_]\w*[ \t]*[(@]"  # half a result
     r'|"[\w$.]+"[ \t]*\('
     r"|[A-Za-z_]\w*\.[A-Za-z_][\w$.]*(?=[ \t\r\n(@\[{:]|\Z)"
     r"|\^[\w$.-]+[ \t]*[:(]"
@@ -185,19 +195,23 @@ class Stack:
         self.is_unsure = False
         """Braces of what was skipped did not match: those that follow may not either."""
 
-    def recover(self) -> None:
-        """Drop the op that failed at `position`, and go to the next one."""
+    def recover(self, error: Malformed | None) -> None:
+        """Drop the op that failed at `position`, and go to the next one.
+
+        Args: error: why it failed, if that was told.
+        """
         if self._insert_brace():
             return
         self._open_list()
         level = self._level()
         failed = self.values[level:]
         del self.values[level:], self.states[level + 1 :]
+        failed = self._cut_short(failed)
         start, results = self._start(failed)
         braces = [value[0] for value in failed if is_brace(value)]
         if not braces and self._enter_body(failed, results):
             return
-        self.values[-1].append((FAILED, results, start, failed))
+        self.values[-1].append((FAILED, results, start, failed, error))
         begin = self.position
         if not (failed and not braces and self.is_at_next_op()):
             depth = sum(is_last_on_line(self.text, brace) for brace in braces)
@@ -210,6 +224,25 @@ class Stack:
         if self.depth == 0 and self.text.startswith("}", self.position):
             self.position += 1  # nothing is open here
             self.is_unsure = True
+
+    def _cut_short(self, failed: list[Any]) -> list[Any]:
+        """What failed; of an op that was taken for complete and was not, the head.
+
+        Something that is none of it stands behind it on its line: `my.op %x at 1`.
+        """
+        ops: list[Any] = failed if len(failed) == 1 else []
+        position = self.position
+        first = next(filter(is_token, failed), None)
+        if first is not None and not is_first_on_line(self.text, first[0]):
+            ops, position = self.values[-1], first[0]
+        if not ops or ops[-1][0] != "op":
+            return failed
+        _, results, statement, _ = ops[-1]
+        head = statement[1]
+        if not is_token(head) or self.text.find("\n", head[0], position) >= 0:
+            return failed
+        ops.pop()
+        return [head] if results is None else [results, head]
 
     @property
     def _is_schedule(self) -> bool:
@@ -225,6 +258,14 @@ class Stack:
     def is_cut_off(self) -> bool:
         """Whether the op before a next one is not complete: what is missing, is missing there."""
         return self.states[-1] not in list_states(self.tables) and self.is_at_next_op()
+
+    def loose_label(self) -> int | None:
+        """Where a label stands behind an op: upstream's syntax has successors so."""
+        top: Any = self.values[-1] if self.values else None
+        if not is_token(top) or top[1][:1] != "^" or is_first_on_line(self.text, top[0]):
+            return None
+        before = self.text[self.text.rfind("\n", 0, top[0]) + 1 : top[0]].rstrip()
+        return None if before.endswith(("[", ",")) else top[0]
 
     def _insert_brace(self) -> bool:
         """Where a `{` is missing at the end of a line, and deeper lines follow, go on behind it."""
@@ -282,7 +323,7 @@ class Stack:
         failed = self.values[1:]
         if failed:
             start, results = self._start(failed)
-            self.values[0].append((FAILED, results, start, failed))
+            self.values[0].append((FAILED, results, start, failed, None))
         return self.values[0]
 
     def _open_list(self) -> None:

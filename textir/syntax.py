@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..core import extensions
 from ..core.errors import NncError, TextError
@@ -55,7 +55,7 @@ def _known(version: int) -> Mapping[str, Syntax]:
     for plugin in extensions.plugins():
         for listed in plugin.listed("SYNTAX"):
             place = plugin.place("SYNTAX")
-            name, *rest = listed
+            name, rule, build, show = _entry(listed, plugin.owner, place)
             if name in found or name in _own_forms():
                 raise NncError(
                     f"syntax '{name}' is defined by both {owners.get(name, 'nnc')} and "
@@ -63,9 +63,25 @@ def _known(version: int) -> Mapping[str, Syntax]:
                     where=place,
                 )
             before = [syntax.fragment for syntax in found.values()]
-            found[name] = _make(name, *rest, before=before, owner=plugin.owner, place=place)
+            found[name] = _make(
+                name, rule, build, show, before=before, owner=plugin.owner, place=place
+            )
             owners[name] = plugin.owner
     return found
+
+
+def _entry(listed: object, owner: str, place: str) -> tuple[str, str, Build, Form]:
+    """An entry of a list SYNTAX.
+
+    Raises: TextError: it is none.
+    """
+    is_entry = isinstance(listed, tuple | list)
+    entry = cast("Sequence[object]", listed) if is_entry else ()
+    kinds = [isinstance(each, str) or 2 * callable(each) for each in entry]
+    if kinds != [1, 1, 2, 2]:
+        text = f"SYNTAX of {owner} holds {listed!r}"
+        raise TextError(f"{text}, expected ('dialect.op', rule, build, show)", where=place)
+    return cast("tuple[str, str, Build, Form]", tuple(entry))
 
 
 def _own_forms() -> Mapping[str, Form]:

@@ -217,18 +217,17 @@ class _RecoveringParser(_LocatingParser):
         results = _RESULTS.match(text, start)
         if results is not None:
             self._poisoned.update(_NAME.findall(results.group()))
-        end_of_line = text.find("\n", start)
-        self.symbols.update(
-            _SYMBOL.findall(text[start : end_of_line if end_of_line >= 0 else None])
-        )
+        self.symbols.update(_SYMBOL.findall(text[start : self._end_of_line(start)]))
         failed = FailedOp(regions=[])
         self.failed.add(failed)
-        depth = max(0, brace_balance(text, start, stop))
+        depth = brace_balance(text, start, stop)
+        if not is_first_on_line(text, stop):  # what is open may close in what is skipped
+            depth += min(0, brace_balance(text, stop, self._end_of_line(stop)))
+        depth = max(0, depth)
         if self._is_at_next_op() and stop > start:
             self._go_on(depth, start)
             return failed
-        end = text.find("\n", stop)
-        brace = text.rfind("{", stop, end if end >= 0 else None)
+        brace = text.rfind("{", stop, self._end_of_line(stop))
         if depth == 0 and brace >= 0 and is_last_on_line(text, brace):
             self._go_to(brace + 1, start)
             failed.add_region(self._read_body())
@@ -236,6 +235,10 @@ class _RecoveringParser(_LocatingParser):
         else:
             self._go_on(depth, start)
         return failed
+
+    def _end_of_line(self, position: int) -> int:
+        end = self._text.find("\n", position)
+        return len(self._text) if end < 0 else end
 
     def _is_at_next_op(self) -> bool:
         """Whether the next token begins an op, or ends a region, on a line of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from ..errors import NncError
 
@@ -130,6 +130,10 @@ class Plugin:
                 )
         return values
 
+    def refuse(self, cls: type, reason: str) -> NoReturn:
+        """Raises: NncError: a class of the plug-in is none that can be used; with its line."""
+        raise NncError(f"{cls.__name__} of {self.owner}: {reason}", where=line_of(cls, self.path))
+
     def place(self, name: str) -> str:
         """Where a module-level name is first given a value."""
         import ast
@@ -144,6 +148,16 @@ class Plugin:
             if any(isinstance(target, ast.Name) and target.id == name for target in targets):
                 return f"{self.path}:{statement.lineno}"
         return self.path
+
+
+def line_of(cls: type, file: str) -> str:
+    """`file:line` of a class, or the file where its text is not to be had."""
+    from inspect import getsourcefile, getsourcelines
+
+    try:
+        return f"{getsourcefile(cls) or file}:{getsourcelines(cls)[1]}"
+    except (OSError, TypeError):
+        return file
 
 
 def caller(loading: Plugin | None) -> tuple[str, str, str]:

@@ -35,6 +35,13 @@ def load_model(
     return parse_model(data, str(path)), Storage(path.parent)
 
 
+def _hint(where: str) -> str:
+    """What may be wrong with a file that is none of ONNX's."""
+    if Path(where).suffix in ("", ".onnx"):
+        return "check that the file was downloaded completely (git-lfs pointers are text files)"
+    return "files of another format need its front end: --load-plugin, or a package that has it"
+
+
 def parse_model(data: bytes, where: str) -> onnx.ModelProto:
     """The model in `data`.
 
@@ -49,7 +56,7 @@ def parse_model(data: bytes, where: str) -> onnx.ModelProto:
         raise ModelError(
             "is not an ONNX model, or a truncated one: it cannot be decoded as a protobuf",
             where=where,
-            hint="check that the file was downloaded completely (git-lfs pointers are text files)",
+            hint=_hint(where),
         ) from None
     if not model.HasField("graph"):
         raise ModelError("is not an ONNX model: it holds no graph", where=where)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
+from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Operation, SSAValue
 
-from ...core.errors import NncError, UnsupportedError
+from ...core.errors import NncError, PassError, UnsupportedError
 from ...core.irtypes import tensor_element, tensor_shape
 from ...core.locations import describe
 from ...dialects import te
@@ -113,10 +115,29 @@ def _lower_op(
         if error.where is None:
             error.where = _where(op)
         raise
+    _check_results(op, results)
     for value, tensor in zip(op.results, results, strict=True):
-        assert tensor.shape == tensor_shape(value.type), f"{op.name}: shape {tensor.shape}"
-        assert tensor.dtype == tensor_element(value.type), f"{op.name}: type {tensor.dtype}"
         tensors[value] = tensor
+
+
+def _check_results(op: GraphOp, results: object) -> None:
+    """Raises: PassError: a definition, of a user perhaps, gives other tensors than expected."""
+    if not isinstance(results, list | tuple):
+        given = type(results).__name__
+        hint = f"expected a list of {len(op.results)}: return [y]"
+        text = f"the definition of {op.name} gives a {given}"
+        raise PassError(text, where=_where(op), hint=hint)
+    found = [_spelt(each) for each in cast("Sequence[object]", results)]
+    expected = [str(TensorType(tensor_element(t), tensor_shape(t))) for t in op.result_types]
+    if found != expected:
+        text = f"the definition of {op.name} gives {', '.join(found) or 'nothing'}"
+        raise PassError(f"{text}, expected {', '.join(expected)}", where=_where(op))
+
+
+def _spelt(result: object) -> str:
+    if isinstance(result, Tensor):
+        return str(TensorType(result.dtype, result.shape))
+    return type(result).__name__
 
 
 def _outer_operands(

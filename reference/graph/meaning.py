@@ -18,10 +18,10 @@ from xdsl.ir import SSAValue
 from xdsl.irdl import IRDLOperation
 
 from ...core.dtypes import element_type
-from ...core.errors import ModelError
 from ...core.locations import describe
 from ...dialects.graph.registry import set_meaning
 from ...dialects.graph.types import info
+from ..steps import WrongMeaning
 
 Array = np.ndarray[Any, Any]
 Argument = Array | None | list[Array]
@@ -83,9 +83,9 @@ def grouped(
 
 
 def check_results(op: IRDLOperation, results: Sequence[Array]) -> None:
-    """Raises: ModelError: a meaning gives other arrays than the types of the results say."""
+    """Raises: WrongMeaning: a meaning gives other arrays than the types of the results say."""
     if len(results) != len(op.results):
-        raise ModelError(
+        raise WrongMeaning(
             f"its meaning gives {len(results)} results, expected {len(op.results)}",
             where=describe(op),
         )
@@ -99,7 +99,7 @@ def check_results(op: IRDLOperation, results: Sequence[Array]) -> None:
         if expected.element not in (None, element_type(array.dtype)) or not same:
             given = f"{array.dtype.name}{list(array.shape)}"
             text = f"its meaning gives {given}, expected {value.type}"
-            raise ModelError(text, where=describe(op))
+            raise WrongMeaning(text, where=describe(op))
 
 
 def widened(array: Array) -> Array:

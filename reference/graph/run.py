@@ -22,6 +22,7 @@ from ...dialects import loop, te
 from ...dialects.buffers import buffer_of
 from ...dialects.graph.base import ConstantOp, KernelOp, YieldOp
 from ...dialects.graph.types import layout
+from ..steps import WrongMeaning
 from . import evaluate
 from .meaning import Array
 
@@ -88,7 +89,8 @@ def _run_op(op: Operation, operands: list[Array], call: Caller | None) -> Sequen
     try:
         return evaluate(op, operands)
     except NncError as error:
-        raise PassError(f"{op.name}: {error.message}", where=error.where) from error
+        kind = WrongMeaning if isinstance(error, WrongMeaning) else PassError
+        raise kind(f"{op.name}: {error.message}", where=error.where) from error
 
 
 def _run_call(

@@ -1,12 +1,12 @@
 """Classes of kernels that users add to the library: a rule each, asked before the library's own.
 
 def outer_product(site: Site) -> Collection[str]:
-'''y[i, j] = a[i] * b[j]: registers along j, a row at a time.'''
-if site.compute.reduce or len(site.compute.parallel) != 2:
-return ()
-i, j = (site.compute.loop(axis) for axis in site.compute.parallel)
-site.schedule.vectorize(site.schedule.split(j, site.target.lanes)[1])
-return (site.compute.symbol,)
+    '''y[i, j] = a[i] * b[j]: registers along j, a row at a time.'''
+    if site.compute.reduce or len(site.compute.parallel) != 2:
+        return ()
+    i, j = (site.compute.loop(axis) for axis in site.compute.parallel)
+    site.schedule.vectorize(site.schedule.split(j, site.target.lanes)[1])
+    return (site.compute.symbol,)
 
 nnc.register_schedule("outer-product", outer_product)
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import cast
 
 from ...core import extensions
 from ...core.errors import ScheduleError
@@ -77,7 +78,7 @@ def try_users_rules(site: Site) -> Collection[str]:
             text = f"schedule '{name}' of {entry.owner}: {error.message}"
             raise ScheduleError(text, where=error.where, hint=error.hint) from error
         if done:
-            return done
+            return _checked(done, site, name, entry)
         if site.schedule.length != before:
             raise ScheduleError(
                 f"schedule '{name}' of {entry.owner} declined a compute that it had changed",
@@ -85,3 +86,28 @@ def try_users_rules(site: Site) -> Collection[str]:
                 hint="return the symbols of what it has scheduled",
             )
     return ()
+
+
+def _checked(
+    done: object, site: Site, name: str, entry: extensions.Registration
+) -> Collection[str]:
+    """What a rule says that it has scheduled.
+
+    Raises: ScheduleError: it is no collection of symbols of computes.
+    """
+    known = [compute.symbol for compute in site.kernel.computes]
+    text = repr(done)
+    is_list = isinstance(done, Collection) and not isinstance(done, str)
+    given = cast("Collection[object]", done) if is_list else ()
+    if not given or not all(symbol in known for symbol in given):
+        shown = [_spelt(each) for each in given] if given else text
+        raise ScheduleError(
+            f"schedule '{name}' of {entry.owner} gives {shown}, expected symbols of computes",
+            where=entry.place,
+            hint=f"return (compute.symbol,): here are {', '.join(known)}",
+        )
+    return cast("Collection[str]", given)
+
+
+def _spelt(given: object) -> str:
+    return given if isinstance(given, str) else f"a {type(given).__name__}"

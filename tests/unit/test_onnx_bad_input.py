@@ -285,3 +285,12 @@ def test_external_data_that_is_too_short(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(external_weight("w.bin").SerializeToString())
     with pytest.raises(ModelError, match="24 bytes at offset 0 expected"):
         import_model(tmp_path / "model.onnx")
+
+
+def test_a_file_of_another_format_asks_for_its_front_end(tmp_path: Path) -> None:
+    path = tmp_path / "net.chain"
+    path.write_bytes(b"4x8\nexp\n")
+    with pytest.raises(ModelError, match="not an ONNX") as caught:
+        import_model(path)
+    assert caught.value.hint is not None
+    assert "--load-plugin" in caught.value.hint

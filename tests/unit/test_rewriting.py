@@ -138,6 +138,23 @@ def test_a_ping_pong_is_named():
         rewrite(module, [MulCommuted()])
 
 
+class Refusing(Pattern[arith.MulfOp]):
+    """Nothing is made of a product."""
+
+    def rewrite(self, op: arith.MulfOp, rw: Rewriter) -> None:
+        raise PassError("no products here")
+
+
+def test_what_a_pattern_refuses_has_the_place_of_the_op():
+    x = TestOp(result_types=[f32])
+    product = arith.MulfOp(x.results[0], x.results[0])
+    product.location = place(7)
+    module = function(x, product)
+    with pytest.raises(PassError) as caught:
+        rewrite(module, [Refusing()])
+    assert caught.value.where == describe(product)
+
+
 def test_folding_keeps_locations_and_terminates_on_constants():
     one = arith.ConstantOp.from_int_and_width(1, i32)
     two = arith.ConstantOp.from_int_and_width(2, i32)

@@ -8,9 +8,11 @@ from time import process_time
 import pytest
 
 from nnc.core.verifier import problems
+from nnc.dialects import context
 from nnc.textir import parse, print_module, read
 from nnc.textir.errors import Malformed, ParseTextError
 from nnc.textir.recovery import Problems
+from nnc.textir.upstream import read_upstream
 from nnc.tools import nn_opt
 
 HEAD = "func.func @f{number}(%a: f32, %b: i32) -> f32 {{\n"
@@ -246,3 +248,13 @@ def test_what_constructors_refuse_has_a_place(line: str, col: int, message: str)
     (error,) = reading.errors
     assert (error.line, error.col) == (2, col), str(error)
     assert message in error.message
+
+
+def test_upstream_syntax_closes_what_an_error_left_open() -> None:
+    text = (
+        "builtin.module {\n  func.func @f(%a: i32) -> i32 {\n"
+        '    %0 = "arith.addi"(%a, %a) <{overflowFlags = }> : (i32, i32) -> i32\n'
+        "    func.return %0 : i32\n  }\n}\n"
+    )
+    reading = read_upstream(text, "t.mlir", context())
+    assert [(error.line, error.col) for error in reading.errors] == [(3, 49)]

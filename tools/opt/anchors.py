@@ -9,10 +9,13 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 from xdsl.traits import IsolatedFromAbove
 
-from ...core.errors import PassError
+from ...core.errors import PassError, did_you_mean
 from ...core.passes import anchors_of, runs_on
 from .pipeline import MODULE, Spec, Step
 from .registry import Registry
+
+ANCHORS = ("func.func", "graph.kernel", "te.kernel", "loop.kernel", MODULE)
+"""What passes run on most."""
 
 
 def fit(pairs: Sequence[tuple[Spec, Step]], registry: Registry) -> list[Step]:
@@ -40,7 +43,8 @@ def _check_anchor(name: str, registry: Registry) -> None:
         raise PassError(f"pass pipeline: '{name}' is a pass, passes stand inside ops")
     op = registry.context().get_optional_op(name)
     if op is None:
-        raise PassError(f"pass pipeline: '{name}' is no known op")
+        hint = did_you_mean(name, ANCHORS)
+        raise PassError(f"pass pipeline: '{name}' is no known op", hint=hint)
     if not op.has_trait(IsolatedFromAbove):
         raise PassError(
             f"pass pipeline: no pass runs on '{name}' alone, it uses values from outside",

@@ -470,10 +470,10 @@ def check_roundtrip(module: ModuleOp, context: Context) -> None:
 
 
 def _read_model(front_end: str, path: str) -> ModuleOp:
-    from ...frontends import formats
+    from ...frontends import checked, formats
 
     known = formats()
     if front_end not in known:
         raise NncError(f"unknown input format '{front_end}'", hint=f"formats: {', '.join(known)}")
     source: str | bytes = read_bytes(path) if path == "-" else path
-    return known[front_end]()(source)
+    return checked(known[front_end]()(source), shown(path))

@@ -124,12 +124,25 @@ def make_step(spec: Spec, registry: Registry) -> Step:
     """The pass that a spec names, with its options."""
     class_ = registry.find_pass(spec.name)
     types = {f.name: f.type for f in fields(class_)}
+    _check_fields(class_, spec, types)
     options = checked_options("pass", spec, types)
     try:
         return Step(class_.from_spec(ArgSpec(spec.name, options)), spec.anchors)
     except ValueError as error:
         what = _wrong_values(options, types, str(error)) or str(error)
         raise PassError(f"options of pass '{spec.name}': {what}") from None
+
+
+def _check_fields(class_: type[ModulePass], spec: Spec, types: Mapping[str, object]) -> None:
+    """Raises: PassError: what is meant as an option is no field of the pass."""
+    for key in spec.options:
+        name = key.replace("-", "_")
+        value = vars(class_).get(name, print)
+        if name not in types and isinstance(value, bool | int | float | str):
+            raise PassError(
+                f"pass '{spec.name}' has no option '{key}': {class_.__name__}.{name} is no field",
+                hint=f"{name}: {type(value).__name__} = {value!r}, in a @dataclass(frozen=True)",
+            )
 
 
 def _wrong_values(

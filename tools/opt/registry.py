@@ -14,8 +14,9 @@ from xdsl.utils.target import Target
 
 from ...core.catalog import Catalog, constant, merge
 from ...core.errors import PassError, did_you_mean
-from ...core.extensions import plugins, table
+from ...core.extensions import Plugin, plugins, table
 from ...core.extensions.universes import universes
+from ...core.passes import fault
 from ...dialects import catalog
 from ...lowering import CONVERSIONS, TARGETS
 from ...passes import PASSES
@@ -62,9 +63,14 @@ class Registry:
         return self.targets[name]() if name in self.targets else _unknown("target", name, known)
 
 
+_WHERE = {
+    "pass": "nn-opt --list-passes names them all; --load-plugin FILE.py adds those of a file",
+    "target": "nn-opt --list-targets names them all",
+}
+
+
 def _unknown(kind: str, name: str, known: Iterable[str]) -> NoReturn:
-    flag = {"pass": "--list-passes", "target": "--list-targets"}[kind]
-    hint = did_you_mean(name, known) or f"nn-opt {flag} names them all"
+    hint = did_you_mean(name, known) or _WHERE[kind]
     raise PassError(f"unknown {kind} '{name}'", hint=hint)
 
 
@@ -86,7 +92,7 @@ def load() -> Registry:
             (XDSL, theirs),
             (NNC, ours),
             *((owner, universe.all_passes) for owner, universe in others),
-            *((plugin.owner, _named(plugin.classes("PASSES", ModulePass))) for plugin in loaded),
+            *((plugin.owner, _named(_passes(plugin))) for plugin in loaded),
             *((one.owner, {name: constant(one.value.cls)}) for name, one in placed.items()),
         ],
         shared=True,
@@ -102,6 +108,18 @@ def load() -> Registry:
         shared=True,
     )
     return Registry(catalog(), passes, emitters, frozenset(passes) - theirs.keys())
+
+
+def _passes(plugin: Plugin) -> list[type[ModulePass]]:
+    """The passes of a plug-in.
+
+    Raises: NncError: one of them cannot be run, with its line.
+    """
+    classes = plugin.classes("PASSES", ModulePass)
+    for cls in classes:
+        if reason := fault(cls):
+            plugin.refuse(cls, reason)
+    return classes
 
 
 def _named(classes: Iterable[Any]) -> Catalog:

@@ -9,7 +9,7 @@ from xdsl.dialects.builtin import ModuleOp
 
 from ...core.errors import InputError
 from ...core.extensions import scope
-from ...frontends import formats
+from ...frontends import checked, formats
 from ...textir import parse, print_module
 from ...textir.weights import load as load_weights
 from ..opt.registry import load
@@ -80,7 +80,7 @@ def _read(flags: Flags) -> ModuleOp:
         listed = ", ".join(known)
         raise InputError(f"unknown input format '{flags.format}'", hint=f"formats: {listed}")
     if flags.format != "nn":
-        return known[flags.format]()(flags.input)
+        return checked(known[flags.format]()(flags.input), flags.input)
     module = parse(read_text(flags.input), flags.input, load().context())
     if flags.input != "-":
         load_weights(module, flags.input)
