@@ -137,7 +137,7 @@ def _check_fields(class_: type[ModulePass], spec: Spec, types: Mapping[str, obje
     """Raises: PassError: what is meant as an option is no field of the pass."""
     for key in spec.options:
         name = key.replace("-", "_")
-        value = vars(class_).get(name, print)
+        value = vars(class_).get(name)
         if name not in types and isinstance(value, bool | int | float | str):
             raise PassError(
                 f"pass '{spec.name}' has no option '{key}': {class_.__name__}.{name} is no field",
