@@ -90,11 +90,10 @@ def parse(text: str, tables: Tables, problems: Problems | None = None) -> list[A
             if problems is None:
                 raise
             is_told = not (stack.is_unsure and (is_end or text.startswith("}", stack.position)))
-            if is_told:
-                problems.add(error)
+            is_kept = is_told and problems.add(error)
             if is_end:
                 return stack.close()
-            stack.recover(error if is_told else None)
+            stack.recover(error if is_kept else None)
 
 
 def _run(stack: Stack) -> list[Any]:

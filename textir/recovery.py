@@ -57,8 +57,9 @@ class Problems:
         self.num_left_out = 0
         self._seen: set[tuple[int, str]] = set()
 
-    def add(self, error: Malformed) -> None:
-        """Keep an error, and those that it brings with it."""
+    def add(self, error: Malformed) -> bool:
+        """Keep an error, and those that it brings with it; whether it is kept itself."""
+        is_kept = False
         for one in (error, *error.more):
             key = (one.position, one.message)
             if one.is_silent or key in self._seen:
@@ -68,6 +69,8 @@ class Problems:
             else:
                 self._seen.add(key)
                 self.found.append(one)
+                is_kept |= one is error
+        return is_kept
 
     def withdraw(self, error: Malformed) -> bool:
         """Forget an error, for a better one in its place; whether it was kept."""
@@ -198,7 +201,7 @@ class Stack:
     def recover(self, error: Malformed | None) -> None:
         """Drop the op that failed at `position`, and go to the next one.
 
-        Args: error: why it failed, if that was told.
+        Args: error: why it failed, if that is kept.
         """
         if self._insert_brace():
             return
