@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -259,10 +259,7 @@ def _status(path: Path) -> tuple[int, int]:
 def _digest(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:  # which cannot be mapped
-                return sha256(file.read()).hexdigest()
-            with mmap(file.fileno(), 0, access=ACCESS_READ) as content:
-                return sha256(content).hexdigest()
+            return file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return ABSENT
 

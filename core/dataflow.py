@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from xdsl.dialects.builtin import ModuleOp, NameLoc, StringAttr, SymbolRefAttr
-from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
+from xdsl.dialects.builtin import ModuleOp, StringAttr, SymbolRefAttr
+from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 from xdsl.traits import ConstantLike, IsTerminator
 
-from .locations import parts
+from .locations import model_names
 from .walk import children, walk
 
 
@@ -199,8 +199,8 @@ class _Drawing:
     def _node(
         self, kind: Kind, title: str, source: Operation | BlockArgument, group: Group | None
     ) -> Node:
-        names = model_names(source.location) if isinstance(source, Operation) else ()
-        node = Node(len(self._made.nodes), kind, title, names, source, group)
+        names = model_names([source.location]) if isinstance(source, Operation) else []
+        node = Node(len(self._made.nodes), kind, title, tuple(names), source, group)
         self._made.nodes.append(node)
         return node
 
@@ -222,12 +222,6 @@ def title(op: Operation) -> str:
             case _:
                 pass
     return op.name
-
-
-def model_names(location: Attribute) -> tuple[str, ...]:
-    """The nodes of a model that a location names, each once, in order."""
-    named = (part.desc.data for part in parts(location) if isinstance(part, NameLoc))
-    return tuple(dict.fromkeys(named))
 
 
 def captures(op: Operation) -> Iterator[SSAValue]:

@@ -57,9 +57,9 @@ class ScheduleError(NncError):
     """A schedule primitive that would change the meaning, with the dependence that forbids it."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    """A hint for a name that is unknown, if one of those that are known is near."""
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "", *, most: int = 1) -> str | None:
+    """A hint for a misspelt name: at most so many that are near, `prefix` before each."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, list(known), 1)
-    return f"did you mean '{near[0]}'?" if near else None
+    near = get_close_matches(name, list(known), most)
+    return f"did you mean {' or '.join(repr(prefix + each) for each in near)}?" if near else None

@@ -73,12 +73,17 @@ def source_name(part: LocationAttr) -> str | None:
     return None
 
 
+def model_names(locations: Iterable[Attribute]) -> list[str]:
+    """The nodes of a model that locations name, each once, in order."""
+    single = (part for location in locations for part in parts(location))
+    return list(dict.fromkeys(part.desc.data for part in single if isinstance(part, NameLoc)))
+
+
 def source_names(locations: Iterable[Attribute]) -> list[str]:
-    """Which nodes of a model these are, each once, in order; without names, lines of its text."""
-    single = [part for location in locations for part in parts(location)]
-    named = [part for part in single if isinstance(part, NameLoc)]
-    names = map(source_name, named or single)
-    return list(dict.fromkeys(name for name in names if name is not None))
+    """The same; of what names no node, the lines of its text."""
+    found = list(locations)
+    names = (source_name(part) for location in found for part in parts(location))
+    return model_names(found) or list(dict.fromkeys(filter(None, names)))
 
 
 def fuse(locations: Iterable[LocationAttr]) -> LocationAttr:

@@ -22,8 +22,9 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute
 from xdsl.utils.exceptions import ParseError, UnregisteredConstructException, VerifyException
 
+from ..core.errors import did_you_mean
 from . import scan
-from .errors import NOWHERE, Malformed, did_you_mean
+from .errors import NOWHERE, Malformed
 from .fastir import integer
 from .type_syntax import TypeParser
 

@@ -15,10 +15,11 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import DenseArrayBase, FloatAttr, IntegerAttr, LocationAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
+from ..core.errors import did_you_mean
 from . import declared as decl
 from . import fastir
 from .attributes import AttributeReader, unescape
-from .errors import Malformed, Poisoned, did_you_mean
+from .errors import Malformed, Poisoned
 from .failures import Failures, placed, start_of
 from .literals import bare_list, bare_number
 from .recovery import FAILED, Problems, is_token
@@ -285,7 +286,7 @@ class Builder:
         head = f"{dialect}."
         ops = [op.name for op in self.context.loaded_ops if op.name.startswith(head)]
         word = name.removeprefix(head)
-        hint = did_you_mean(word, [op.removeprefix(head) for op in ops], head)
+        hint = did_you_mean(word, [op.removeprefix(head) for op in ops], head, most=2)
         return Malformed(position, f"dialect '{dialect}' has no op '{word}'", hint)
 
     # --- properties

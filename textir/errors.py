@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 from ..core.errors import TextError
 
 _SHOWN = 160
@@ -95,9 +92,3 @@ def at(
         source=text[start : end if end >= 0 else len(text)].rstrip("\r"),
         hint=hint,
     )
-
-
-def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str | None:
-    """A hint that names what is close to a misspelt word; `prefix` stands before each name."""
-    close = get_close_matches(word, list(known), n=2, cutoff=0.7)
-    return f"did you mean {' or '.join(repr(prefix + name) for name in close)}?" if close else None

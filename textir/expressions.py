@@ -24,8 +24,9 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.ir.affine import AffineDimExpr, AffineExpr, AffineMap, AffineSymExpr
 
+from ..core.errors import did_you_mean
 from . import scalar_ops
-from .errors import Malformed, did_you_mean
+from .errors import Malformed
 from .index_text import MAX_DEPTH, IndexReader, position_of
 from .literals import bare_number, is_float
 from .tables import Node
@@ -141,7 +142,7 @@ class BodyBuilder:
 
     def _axis(self, name: str, position: int) -> AffineExpr:
         if name not in self._space.axes:
-            hint = did_you_mean(name, [*self._space.axes, *scalar_ops.FUNCTIONS])
+            hint = did_you_mean(name, [*self._space.axes, *scalar_ops.FUNCTIONS], most=2)
             axes = ", ".join(self._space.axes) or "none"
             raise Malformed(position, f"there is no axis '{name}' here (axes: {axes})", hint)
         return AffineDimExpr(self._space.axes.index(name))
@@ -383,7 +384,9 @@ class BodyBuilder:
                 case _:
                     raise Malformed(position, f"'{name}' takes a predicate first")
         known = [*scalar_ops.FUNCTIONS, *scalar_ops.OVERLOADED, *scalar_ops.CASTS, "select"]
-        raise Malformed(position, f"there is no function '{name}'", did_you_mean(name, known))
+        raise Malformed(
+            position, f"there is no function '{name}'", did_you_mean(name, known, most=2)
+        )
 
     def _arguments(
         self,

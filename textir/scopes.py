@@ -9,8 +9,9 @@ from itertools import islice
 from xdsl.dialects.builtin import IntAttr, LocationAttr, StringAttr
 from xdsl.ir import Block, SSAValue
 
+from ..core.errors import did_you_mean
 from . import scan
-from .errors import Malformed, Poisoned, did_you_mean
+from .errors import Malformed, Poisoned
 from .fastir import file_location, set_hint
 
 MAX_GUESSES = 1000

@@ -1,9 +1,11 @@
-"""Files that a tool is to write: refused before the work whose result they would hold."""
+"""Files that a tool writes: refused before the work whose result they hold, and when it fails."""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from ..core.errors import InputError
 
@@ -25,3 +27,15 @@ def check_writable(path: str) -> None:
     else:
         return
     raise InputError(f"cannot write: {os.strerror(problem)}", where=path)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Generator[None]:
+    """What goes wrong inside is the fault of this file.
+
+    Raises: InputError: with the system's reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write: {error.strerror}", where=os.fspath(path)) from None

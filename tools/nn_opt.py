@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from .arguments import INTERRUPTED
 from .opt.flags import parse_flags
 
 
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     finally:
         if was_enabled:
             gc.enable()

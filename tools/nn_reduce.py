@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from .arguments import INTERRUPTED
 from .reduce.flags import Flags, parse_flags
 
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.debug:
             raise
         print("nn-reduce: interrupted before the test has failed once", file=sys.stderr)
-        return 130
+        return INTERRUPTED
 
 
 def _run(flags: Flags) -> int:

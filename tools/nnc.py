@@ -14,8 +14,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from io import BytesIO, TextIOWrapper
-from signal import SIGINT
 
+from .arguments import INTERRUPTED
 from .model.flags import Flags, parse_flags
 
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.debug:
             raise
         print("nnc: interrupted", file=sys.stderr)
-        return 128 + SIGINT
+        return INTERRUPTED
 
 
 def _refusing(flags: Flags) -> int:

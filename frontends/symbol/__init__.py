@@ -14,8 +14,8 @@ names that NNVM has.
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
+from ...core.errors import did_you_mean
 from .emit import module_of
 from .operators import Operator, compose, find, operators
 from .symbol import Group, NameManager, Prefix, Symbol, Variable
@@ -25,9 +25,8 @@ def __getattr__(name: str) -> Callable[..., Symbol]:
     """The function that applies an operator."""
     found = find(name)
     if found is None:
-        close = get_close_matches(name, list(operators()), 1)
-        hint = f"; did you mean '{close[0]}'?" if close else ""
-        raise AttributeError(f"nnc.symbol has no operator '{name}'{hint}")
+        words = (f"nnc.symbol has no operator '{name}'", did_you_mean(name, operators()))
+        raise AttributeError("; ".join(filter(None, words)))
     return _function(found)
 
 

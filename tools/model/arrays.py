@@ -13,6 +13,7 @@ from ...compiler.signature import Signature
 from ...core.errors import InputError
 from ...runtime.arrays import Array
 from ...runtime.inputs import check_names
+from ..files import writing
 
 
 def read_inputs(files: Sequence[str], signatures: Sequence[Signature]) -> dict[str, Array]:
@@ -85,15 +86,13 @@ def write_outputs(path: str, arrays: Mapping[str, Array]) -> None:
 
     Raises: InputError: the file cannot be written, or .npy is asked for with several arrays.
     """
-    try:
+    with writing(path):
         if Path(path).suffix != ".npy":
             save_arrays(path, arrays)
         elif len(arrays) == 1:
             np.save(path, next(iter(arrays.values())))
         else:
             raise InputError(f"{len(arrays)} outputs do not fit a .npy file", hint="use .npz")
-    except OSError as error:
-        raise InputError(f"cannot write: {error.strerror}", where=path) from None
 
 
 def save_arrays(path: str | Path, arrays: Mapping[str, Array]) -> None:

@@ -14,6 +14,7 @@ from ...compiler.source import load
 from ...compiler.timing import Timings
 from ...core.errors import InputError
 from ...passes.graph.infer_shapes import specialize
+from ..files import writing
 from ..terminal import is_colored, waiting, write_ir
 from .flags import Flags
 from .timing import print_timing
@@ -34,10 +35,8 @@ def run(flags: Flags) -> None:
     print_timing(flags, timings)
     data = made.encode() if isinstance(made, str) else made
     if flags.output is not None:
-        try:
+        with writing(flags.output):
             Path(flags.output).write_bytes(data)
-        except OSError as error:
-            raise InputError(f"cannot write: {error.strerror}", where=flags.output) from None
         save_weights(flags.emit, module, flags.output)
     elif isinstance(made, bytes) and sys.stdout.isatty():
         raise InputError("object code is not for a terminal", hint="-o FILE")

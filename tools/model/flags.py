@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from ..arguments import Parser, finite, whole
 from ..terminal import add_color_flag
 
 LEVELS = ("graph", "te", "sched", "loop", "llvm", "asm", "obj")
@@ -43,14 +43,6 @@ class Flags(argparse.Namespace):
     tolerance: float | None
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors end with status 1, as all of nnc's do."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: error: {message}\n")
-
-
 class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         from importlib.metadata import version
@@ -68,31 +60,6 @@ def shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(map(int, parts))
 
 
-def positive(text: str) -> int:
-    """A number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
-    return int(text)
-
-
-def seed(text: str) -> int:
-    """A number of at least 0."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got '{text}'")
-    return int(text)
-
-
-def part(text: str) -> float:
-    """A finite number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0.0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a part, as 1e-4, got '{text}'")
-    return value
-
-
 def _lazy(name: str) -> Callable[[Flags], int | None]:
     def run(flags: Flags) -> int | None:
         return import_module(f".{name}", __package__).run(flags)
@@ -102,7 +69,7 @@ def _lazy(name: str) -> Callable[[Flags], int | None]:
 
 def parse_flags(argv: Sequence[str]) -> Flags:
     """Read the command line; ends the process on a wrong one."""
-    parser = _Parser(prog="nnc", description="Compile, run, look into and time models.")
+    parser = Parser(prog="nnc", description="Compile, run, look into and time models.")
     parser.add_argument("--version", action=_Version, nargs=0, help="the version")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_run(commands.add_parser("run", help="run a model on arrays"))
@@ -128,7 +95,7 @@ def _add_common(parser: argparse.ArgumentParser, command: str) -> None:
     )
     parser.add_argument("--target", default="cpu", help="cpu (default), x86-64-v3, ...")
     parser.add_argument("--numerics", default="fast", choices=("fast", "strict"))
-    parser.add_argument("--threads", type=positive, metavar="N", help="default: all processors")
+    parser.add_argument("--threads", type=whole(1), metavar="N", help="default: all processors")
     parser.add_argument(
         "--schedules", metavar="FILE", help="a text of sched.schedule ops: use these instead"
     )
@@ -167,7 +134,7 @@ def _add_arrays(parser: argparse.ArgumentParser) -> None:
         metavar="[NAME=]FILE",
         help="NAME=FILE.npy, or FILE.npz with arrays by name (repeatable); random without",
     )
-    parser.add_argument("--seed", type=seed, default=0, help="of random inputs (default 0)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of random inputs (default 0)")
 
 
 def _add_bisect(parser: argparse.ArgumentParser) -> None:
@@ -183,7 +150,7 @@ def _add_bisect(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tolerance",
-        type=part,
+        type=finite("a part, as 1e-4", zero=True),
         metavar="R",
         help="allowed error, as a part of the largest element; default: a multiple of the distance "
         "between float32 and float64",
@@ -232,8 +199,8 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
         help="time every kernel by itself, on one thread",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="write the profile, as JSON")
-    parser.add_argument("--rounds", type=positive, default=20, help="interleaved (default 20)")
-    parser.add_argument("--seed", type=seed, default=0, help="of the random inputs (default 0)")
+    parser.add_argument("--rounds", type=whole(1), default=20, help="interleaved (default 20)")
+    parser.add_argument("--seed", type=whole(0), default=0, help="of the random inputs (default 0)")
 
 
 def _add_ops(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from ...compiler.program import Compiled
 from ...core.errors import InputError
 from ...schedules.primitives.lookup import suggestion
 from ...textir import print_module
+from ..files import writing
 from ..terminal import Waiting, console, waiting, write_ir
 from . import summary
 from .flags import Flags
@@ -121,10 +122,8 @@ def _report(model: Model, flags: Flags) -> Report | None:
 
 
 def _write(path: str, text: str) -> None:
-    try:
+    with writing(path):
         Path(path).write_text(text, "utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write: {error.strerror}", where=path) from None
 
 
 def _schedule(compiled: Compiled, name: str) -> str:

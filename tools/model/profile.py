@@ -21,6 +21,7 @@ from ...runtime.arrays import Array
 from ...runtime.profile import Profiler, Timed
 from ...runtime.program import HostStep
 from ...textir import print_module
+from ..files import writing
 from ..terminal import console, waiting, write_ir
 from .arrays import random_inputs
 from .flags import Flags
@@ -123,10 +124,8 @@ def write_report(report: Report, path: str) -> None:
 
     Raises: InputError: the file cannot be written.
     """
-    try:
+    with writing(path):
         Path(path).write_text(json.dumps(asdict(report), indent=1), "utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write: {error.strerror}", where=path) from None
 
 
 def read_report(path: str) -> Report:

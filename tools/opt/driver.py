@@ -30,6 +30,7 @@ from ...core.verifier import problems
 from ...textir import parse, print_module, read
 from ...textir.looks import Look
 from ...textir.upstream import read_upstream
+from ..files import writing
 from ..terminal import colored_ir, is_colored
 from . import listing
 from .bare import check_bare, without_module
@@ -389,10 +390,8 @@ class Driver:
             sys.stdout.buffer.write(made)
             sys.stdout.buffer.flush()
             return
-        try:
+        with writing(self.flags.output):
             Path(self.flags.output).write_bytes(made)
-        except OSError as error:
-            raise NncError(f"cannot write {self.flags.output}: {error.strerror}") from None
         if self.weights:
             from ...textir import weights
 

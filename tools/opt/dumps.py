@@ -9,8 +9,8 @@ from typing import TextIO
 
 from xdsl.ir import Operation
 
-from ...core.errors import NncError
 from ...core.walk import ancestors
+from ..files import writing
 from ..terminal import write_ir
 from .flags import Flags
 from .inside import named
@@ -103,11 +103,9 @@ class Tree:
         folder = self._folder.joinpath(*(self._name(one) for one in (*around, op)))
         prefix = "_".join(map(str, (*counts, self._numbers[op])))
         path = folder / f"{prefix}_{step.flag}.{self._suffix}"
-        try:
+        with writing(path):
             folder.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        except OSError as error:
-            raise NncError(f"cannot write {path}: {error.strerror}") from None
 
     def _name(self, op: Operation) -> str:
         """A folder's name that no other op in the same folder has."""

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import NoReturn
 
 from ...core.errors import did_you_mean
+from ..arguments import whole
 from ..terminal import add_color_flag
 from .report_flags import Group as _Group
 from .report_flags import add_reports, add_reproducers
@@ -290,16 +291,10 @@ def _add_passes(group: _Group) -> None:
     )
 
 
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise argparse.ArgumentTypeError(f"expected a number, got '{text}'")
-    return int(text)
-
-
 def _add_checks(group: _Group) -> None:
     group.add_argument(
         "--max-errors",
-        type=_count,
+        type=whole(0),
         default=MAX_ERRORS,
         metavar="N",
         help=f"errors of a module to report, 0 for all (default {MAX_ERRORS})",
@@ -398,7 +393,7 @@ def _add_look(group: _Group) -> None:
         "--elide-elementsattrs-if-larger",
         "--mlir-elide-elementsattrs-if-larger",
         dest="elide",
-        type=_count,
+        type=whole(0),
         metavar="N",
         help=f"shorten constants of more than N elements (bare: {ELIDE_ELEMENTS})",
     )
@@ -406,7 +401,7 @@ def _add_look(group: _Group) -> None:
         "--elide-resource-strings-if-larger",
         "--mlir-elide-resource-strings-if-larger",
         dest="elide_strings",
-        type=_count,
+        type=whole(0),
         metavar="N",
         help="shorten constants of more than N hexadecimal digits",
     )

@@ -34,10 +34,11 @@ from typing import Any
 from xdsl.dialects.builtin import ModuleOp, NameLoc
 
 from ...core import counters
-from ...core.errors import NncError, TextError
+from ...core.errors import TextError
 from ...core.locations import parts
 from ...core.walk import walk
 from ...textir import print_module
+from ..files import writing
 from .instruments import Instrument
 from .pipeline import Step, render
 
@@ -86,10 +87,8 @@ def write_text(path: str, text: str, recipe: Recipe, comments: Sequence[str] = (
     """
     lines = [f"// {line}" for comment in comments for line in comment.splitlines()]
     whole = "\n".join([*lines, text.rstrip("\n"), "", recipe.section])
-    try:
+    with writing(path):
         Path(path).write_text(whole)
-    except OSError as error:
-        raise NncError(f"cannot write {path}: {error.strerror}") from None
 
 
 def write_weights(path: str, module: ModuleOp) -> frozenset[str]:

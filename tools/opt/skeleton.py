@@ -13,6 +13,7 @@ from keyword import iskeyword
 from pathlib import Path
 
 from ...core.errors import InputError
+from ..files import writing
 from . import skeleton_texts as texts
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -147,11 +148,9 @@ def _write(files: list[_File], folder: Path, command: str) -> str:
             raise InputError("is there already, and stays as it is", where=str(file.path))
     shown: list[str] = []
     for file in files:
-        try:
+        with writing(file.path):
             file.path.parent.mkdir(parents=True, exist_ok=True)
             file.path.write_text(file.text, "utf-8")
-        except OSError as error:
-            raise InputError(f"cannot write: {error.strerror}", where=str(file.path)) from None
         verb = "wrote" if file.is_new else "added a line to"
         shown.append(f"{verb} {file.path.relative_to(folder)}")
     return "\n".join([*shown, f"test it: {command}"])

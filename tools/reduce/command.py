@@ -21,6 +21,7 @@ from ...core.errors import InputError
 from ...core.testing import Outcome, call
 from ...textir import print_module
 from ...textir.weights import collect, save
+from ..files import writing
 from .flags import Flags
 
 INPUT = "%s"
@@ -144,10 +145,8 @@ def write_module(module: ModuleOp, path: str) -> None:
 
     Raises: InputError: the file cannot be written.
     """
-    try:
-        text = print_module(module).rstrip()
+    text = print_module(module).rstrip()
+    with writing(path):
         Path(path).write_text(f"{text}\n")
-    except OSError as error:
-        raise InputError(f"cannot write: {error.strerror}", where=path) from None
     if arrays := collect(module):
         save(arrays, path)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from typing import NoReturn
+
+from ..arguments import Parser, finite, whole
 
 
 class Flags(argparse.Namespace):
@@ -25,35 +25,9 @@ class Flags(argparse.Namespace):
     debug: bool
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors end with status 1, as all of our tools' do."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(1, f"{self.prog}: error: {message}\n")
-
-
-def positive(text: str) -> int:
-    """A number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got '{text}'")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """A time that passes."""
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds, got '{text}'")
-    return found
-
-
 def parse_flags(argv: Sequence[str]) -> Flags:
     """Read the command line; ends the process on a wrong one."""
-    parser = _Parser(
+    parser = Parser(
         prog="nn-reduce",
         description="Make a module smaller while a command keeps failing on it.",
     )
@@ -81,18 +55,18 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     )
     parser.add_argument("-o", dest="output", default="-", metavar="FILE", help="default: stdout")
     parser.add_argument(
-        "--max-trials", type=positive, default=2000, metavar="N", help="default 2000"
+        "--max-trials", type=whole(1), default=2000, metavar="N", help="default 2000"
     )
     parser.add_argument(
         "--timeout",
-        type=seconds,
+        type=finite("a number of seconds", zero=False),
         default=60.0,
         metavar="S",
         help="of one trial (default 60); what takes longer did not fail, unless --times-out",
     )
     parser.add_argument(
         "--repeat",
-        type=positive,
+        type=whole(1),
         default=1,
         metavar="N",
         help="for a test that fails now and then: what does not fail is tried N times",
